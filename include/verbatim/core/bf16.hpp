@@ -1,0 +1,46 @@
+// The two 16-bit floating-point formats of checkpoints, as storage with exact conversions.
+// Arithmetic is always done in f32; rounding to bf16 is to nearest even, as torch does.
+#pragma once
+#include <bit>
+#include <cstdint>
+
+namespace verbatim {
+
+/// bfloat16: the upper half of an IEEE binary32.
+struct bf16 {
+  std::uint16_t bits;
+  friend constexpr bool operator==(bf16, bf16) = default;
+};
+
+/// IEEE binary16. Only a storage format: weights in it are widened to f32 at load, exactly.
+struct f16 {
+  std::uint16_t bits;
+  friend constexpr bool operator==(f16, f16) = default;
+};
+
+constexpr float to_float(float x) noexcept { return x; }
+constexpr float to_float(bf16 x) noexcept { return std::bit_cast<float>(std::uint32_t(x.bits) << 16); }
+constexpr float to_float(f16 x) noexcept {
+  std::uint32_t const sign = std::uint32_t(x.bits & 0x8000u) << 16, exponent = (x.bits >> 10) & 31u;
+  std::uint32_t mantissa = x.bits & 0x3ffu;
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  if (mantissa == 0) return std::bit_cast<float>(sign);
+  int const shift = std::countl_zero(mantissa) - 21;  // subnormal: bring the leading one to bit 10
+  mantissa = (mantissa << shift) & 0x3ffu;
+  return std::bit_cast<float>(sign | (std::uint32_t(113 - shift) << 23) | (mantissa << 13));
+}
+
+/// Round to nearest even; NaN stays NaN (quiet).
+constexpr bf16 to_bf16(float x) noexcept {
+  std::uint32_t const u = std::bit_cast<std::uint32_t>(x);
+  if ((u & 0x7fffffffu) > 0x7f800000u) return {std::uint16_t((u >> 16) | 0x40u)};
+  return {std::uint16_t((u + 0x7fffu + ((u >> 16) & 1u)) >> 16)};
+}
+
+/// `from_float<T>(x)`: x in the storage type T (f32 unchanged, bf16 rounded to nearest even).
+template <class T> constexpr T from_float(float x) noexcept;
+template <> constexpr float from_float<float>(float x) noexcept { return x; }
+template <> constexpr bf16 from_float<bf16>(float x) noexcept { return to_bf16(x); }
+
+}  // namespace verbatim

@@ -1,0 +1,87 @@
+// The door between fronts and the engine thread: a bounded queue of jobs, each with a type-erased sink.
+// This is the only type erasure in the library: once per request and per event, never per layer.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include "verbatim/core/error.hpp"
+#include "verbatim/engine/request.hpp"
+
+namespace verbatim {
+
+/// A submitted request on its way into the engine.
+struct job {
+  request ask;
+  event_sink sink;
+  std::shared_ptr<ticket::shared> state;
+};
+
+/// Many producers, one consumer (the thread that drives the engine). The consumer looks at one atomic per step and
+/// takes the lock only when something is there.
+class inbox {
+ public:
+  /// `capacity`: unfinished requests at most, running ones included.
+  explicit inbox(std::size_t capacity = 4096) : capacity_(capacity) {}
+
+  /// Thread-safe. Throws error("engine", 1) when `capacity` requests are unfinished, error("engine", 2) once closed.
+  ticket submit(request ask, event_sink sink) {
+    auto state = std::make_shared<ticket::shared>();
+    {
+      std::lock_guard lock(mutex_);
+      if (closed_) throw error("engine", 2, "the engine is shutting down");
+      if (unfinished_.load(std::memory_order_relaxed) >= capacity_)
+        throw error("engine", 1, "the request queue is full (" + std::to_string(capacity_) + " unfinished requests)");
+      state->id = ++last_id_;
+      jobs_.push_back({std::move(ask), std::move(sink), state});
+      unfinished_.fetch_add(1, std::memory_order_relaxed);
+      pending_.store(jobs_.size(), std::memory_order_release);
+    }
+    wake_.notify_one();
+    return ticket(std::move(state));
+  }
+  /// No more submissions; what is unfinished goes on. Wakes the consumer.
+  void close() {
+    { std::lock_guard lock(mutex_); closed_ = true; }
+    wake_.notify_all();
+  }
+  bool closed() const { std::lock_guard lock(mutex_); return closed_; }
+  std::size_t unfinished() const noexcept { return unfinished_.load(std::memory_order_relaxed); }
+  /// The engine's latest counters. Thread-safe.
+  engine_stats stats() const { std::lock_guard lock(stats_mutex_); return stats_; }
+
+  // ---- consumer side
+  bool empty() const noexcept { return pending_.load(std::memory_order_acquire) == 0; }
+  bool pop(job& out) {
+    if (empty()) return false;
+    std::lock_guard lock(mutex_);
+    out = std::move(jobs_.front());
+    jobs_.pop_front();
+    pending_.store(jobs_.size(), std::memory_order_release);
+    return true;
+  }
+  void finished() noexcept { unfinished_.fetch_sub(1, std::memory_order_relaxed); }
+  void publish(engine_stats const& s) { std::lock_guard lock(stats_mutex_); stats_ = s; }
+  /// Sleeps until a job is there, the inbox is closed or the time is over.
+  void wait(std::chrono::milliseconds at_most) {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, at_most, [&] { return !jobs_.empty() || closed_; });
+  }
+
+ private:
+  std::size_t const capacity_;
+  mutable std::mutex mutex_, stats_mutex_;
+  std::condition_variable wake_;
+  std::deque<job> jobs_;
+  std::atomic<std::size_t> pending_{0}, unfinished_{0};
+  std::uint64_t last_id_ = 0;
+  bool closed_ = false;
+  engine_stats stats_;
+};
+
+}  // namespace verbatim
