@@ -1,0 +1,77 @@
+// The command-line program: dispatches to the subcommands of commands.hpp and turns exceptions into exit codes.
+#include "commands.hpp"
+
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string_view>
+
+#include "options.hpp"
+
+#ifndef VERBATIM_VERSION
+#define VERBATIM_VERSION "unknown"
+#endif
+
+namespace {
+
+struct command {
+  char const* name;
+  int (*run)(int, char**);
+  char const* about;
+};
+
+command const commands[] = {
+    {"serve", run_serve, "an OpenAI-compatible HTTP server for one model"},
+    {"generate", run_generate, "continue a prompt or answer a conversation"},
+    {"score", run_score, "log-probabilities of given tokens (JSON lines)"},
+    {"tokenize", run_tokenize, "texts to token ids (JSON lines)"},
+    {"detokenize", run_detokenize, "token ids to texts (JSON lines)"},
+    {"render", run_render, "chat templates over contexts (JSON lines)"},
+    {"bench", run_bench, "tokens per second, latencies and percent of the memory-bandwidth floor"},
+    {"inspect", run_inspect, "what a model is, what it needs and its floors"},
+};
+
+void print_usage(std::FILE* out) {
+  std::fputs("Usage: verbatim COMMAND [options]\n\nCommands:\n", out);
+  for (auto const& c : commands) std::fprintf(out, "  %-12s%s\n", c.name, c.about);
+  std::fputs("\n'verbatim COMMAND --help' lists a command's options; 'verbatim --version' says which version this is.\n"
+             "Exit codes: 0 done, 1 the job failed, 2 wrong usage.\n", out);
+}
+
+int run(command const& c, int argc, char** argv) {
+  if (!c.run) {
+    std::fprintf(stderr, "verbatim %s: not part of this build\n", c.name);
+    return cli::failure;
+  }
+  try {
+    return c.run(argc, argv);
+  } catch (std::bad_alloc const&) {
+    std::fprintf(stderr, "verbatim %s: out of memory\n", c.name);
+  } catch (std::exception const& e) {
+    std::fprintf(stderr, "verbatim %s: %s\n", c.name, e.what());
+  }
+  return cli::failure;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    print_usage(stderr);
+    return cli::usage;
+  }
+  std::string_view const name = argv[1];
+  if (name == "--help" || name == "-h" || name == "help") {
+    print_usage(stdout);
+    return cli::success;
+  }
+  if (name == "--version") {
+    std::puts("verbatim " VERBATIM_VERSION);
+    return cli::success;
+  }
+  for (auto const& c : commands)
+    if (name == c.name) return run(c, argc - 1, argv + 1);
+  std::fprintf(stderr, "verbatim: unknown command '%s'\n\n", argv[1]);
+  print_usage(stderr);
+  return cli::usage;
+}
