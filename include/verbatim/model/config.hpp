@@ -31,6 +31,7 @@ struct model_config {
   std::vector<std::uint8_t> windowed{};   ///< per layer: 1 where the window applies; empty: all layers
   bool tied = false;                 ///< lm_head shares the embedding
   bool attention_bias = false;       ///< biases on q, k, v (qwen2: always; llama: config "attention_bias")
+  bool output_bias = false;          ///< bias on o as well (llama and qwen3 with "attention_bias"; never qwen2)
   std::vector<token> bos{}, eos{};   ///< from generation_config.json, else config.json
 };
 
