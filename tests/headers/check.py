@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Every public header compiles alone, with every compiler that is here and nothing but -I, warnings being errors; and once
+more among macros that common platforms define. Results are remembered by content in --cache, so a second run is quick."""
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+INCLUDE = ROOT / "include"
+# What <complex.h>, <windows.h>, <sys/sysmacros.h>, X11, Qt and old compilers define. System headers are read first: the
+# promise is about ours. Left out: `check` (an old macOS macro; the library has a function of that name), `min` and `max`
+# (<windows.h> without NOMINMAX; the library is for Linux and writes std::min).
+POISON = ["I", "small", "near", "far", "ERROR", "DELETE", "IN", "OUT", "BOOL", "TRUE", "FALSE", "interface", "major", "minor",
+          "linux", "unix", "emit", "signals", "slots", "foreach", "Bool", "Status", "None", "Always", "CONST", "VOID", "STRICT",
+          "OPTIONAL", "pascal", "cdecl", "_B", "_N", "_S", "_L", "_X"]
+
+
+def includes_of(path):
+    return re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', path.read_text(), re.MULTILINE)
+
+
+def closure(path, seen):
+    """Our headers that `path` includes, and the system headers that they name."""
+    system = set()
+    for _, name in includes_of(path):
+        if name.startswith("verbatim/"):
+            target = INCLUDE / name
+            if target not in seen and target.exists():
+                seen.add(target)
+                system |= closure(target, seen)
+        else:
+            system.add(name)
+    return system
+
+
+def poisoned_source(name, system):
+    lines = [f"#if __has_include(<{h}>)\n#include <{h}>\n#endif" for h in sorted(system)]
+    lines += [f"#undef {p}\n#define {p} @poisoned@" for p in POISON]
+    return "\n".join(lines) + f'\n#include "{name}"\n'
+
+
+def compile_one(compiler, source):
+    command = [compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{INCLUDE}", "-x", "c++", "-"]
+    start = time.monotonic()
+    done = subprocess.run(command, input=source, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
+    return done.returncode, done.stdout, time.monotonic() - start
+
+
+def jobs_of(header, compilers):
+    seen = {header}
+    system = closure(header, seen)
+    content = hashlib.sha256(pathlib.Path(__file__).read_bytes())
+    for path in sorted(seen):
+        content.update(path.read_bytes())
+    name = header.relative_to(INCLUDE).as_posix()
+    last = compilers[-1]
+    for compiler, version in compilers:
+        yield name, compiler, "alone", f'#include "{name}"\n#include "{name}"\n', content.hexdigest() + version
+    yield name, last[0], "poisoned", poisoned_source(name, system), content.hexdigest() + last[1] + "poisoned"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cache", required=True)
+    parser.add_argument("--compilers", default="g++,clang++")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("only", nargs="*", help="headers, as they are included; all if none is given")
+    args = parser.parse_args()
+    compilers = []
+    for name in args.compilers.split(","):
+        if shutil.which(name):
+            compilers.append((name, subprocess.run([name, "--version"], capture_output=True, text=True).stdout))
+        else:
+            print(f"SKIPPED: no {name} here to compile headers with")
+    if not compilers:
+        return 77
+    cache_path = pathlib.Path(args.cache)
+    cache = json.loads(cache_path.read_text()) if cache_path.exists() else {}
+    work = [job for header in sorted(INCLUDE.rglob("*.hpp"))
+            if not args.only or header.relative_to(INCLUDE).as_posix() in args.only for job in jobs_of(header, compilers)]
+    todo = [job for job in work if job[4] not in cache]
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(args.processes) as pool:
+        for (name, compiler, how, _, key), (code, output, seconds) in zip(todo, pool.map(lambda j: compile_one(j[1], j[3]), todo)):
+            if code == 0:
+                cache[key] = round(seconds, 2)
+            else:
+                failed += 1
+                print(f"\n{name} ({compiler}, {how}):\n" + "\n".join(output.splitlines()[:25]))
+    live = {job[4] for job in work}
+    if not args.only:
+        cache = {key: value for key, value in cache.items() if key in live}
+    cache_path.parent.mkdir(parents=True, exist_ok=True)
+    cache_path.write_text(json.dumps(cache, indent=0))
+    slowest = sorted(((cache[job[4]], job[0], job[1]) for job in work if job[4] in cache), reverse=True)[:5]
+    print(f"{len(work)} compilations, {len(todo)} made now, {failed} failed; slowest: " +
+          ", ".join(f"{name} {seconds:.1f} s ({compiler})" for seconds, name, compiler in slowest))
+    return 1 if failed or not work else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
