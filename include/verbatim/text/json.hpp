@@ -88,9 +88,9 @@ class json_builder : public nlohmann::json_sax<json> {
       return true;
     }
     auto& object = top.value.get_ref<json::object_t&>();
-    constexpr std::size_t small = 16;                       // below this a linear search beats a hash table
+    constexpr std::size_t few = 16;                         // below this a linear search beats a hash table
     std::size_t at = object.size();
-    if (object.size() < small) {
+    if (object.size() < few) {
       for (at = 0; at < object.size() && (object.begin() + std::ptrdiff_t(at))->first != key_;) ++at;
     } else {
       if (top.places.empty())
