@@ -1,0 +1,97 @@
+// Sixteen float lanes as a compiler vector: one AVX-512 register, or several smaller ones, with the same order of sums.
+// Lane j of block b holds element 16 b + j; the last block is padded. So a sum's order depends on the row's length only.
+#pragma once
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <span>
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace verbatim::detail {
+
+inline constexpr int lanes = 16;
+using float_lanes = float __attribute__((vector_size(64)));
+using int_lanes = std::int32_t __attribute__((vector_size(64)));
+using float_half = float __attribute__((vector_size(32)));
+using double_half = double __attribute__((vector_size(64)));
+
+/// Vectors are passed by reference: by value their ABI would depend on the instruction set.
+inline void load(float_lanes& v, float const* p) noexcept { std::memcpy(&v, p, sizeof v); }
+inline void load_padded(float_lanes& v, float const* p, std::size_t count, float pad) noexcept {
+  float block[lanes];
+  for (int j = 0; j < lanes; ++j) block[j] = std::size_t(j) < count ? p[j] : pad;
+  load(v, block);
+}
+/// Calls f(vector, first index) for each block of 16; the last one is padded with `pad`.
+template <class F> inline void each_block(std::span<float const> row, float pad, F&& f) {
+  std::size_t i = 0;
+  float_lanes v;
+  for (; i + lanes <= row.size(); i += lanes) load(v, row.data() + i), f(v, i);
+  if (i < row.size()) load_padded(v, row.data() + i, row.size() - i, pad), f(v, i);
+}
+
+/// Bit j is set where lane j is at least (greater than) `t`.
+inline std::uint32_t mask_at_least(float_lanes const& v, float t) noexcept {
+#if defined(__AVX512F__)
+  return _mm512_cmp_ps_mask((__m512)v, _mm512_set1_ps(t), _CMP_GE_OQ);
+#elif defined(__AVX2__)
+  __m256 h[2];
+  std::memcpy(h, &v, sizeof h);
+  auto const bits = [&](int i) { return std::uint32_t(_mm256_movemask_ps(_mm256_cmp_ps(h[i], _mm256_set1_ps(t), _CMP_GE_OQ))); };
+  return bits(0) | bits(1) << 8;
+#else
+  std::uint32_t m = 0;
+  for (int j = 0; j < lanes; ++j) m |= std::uint32_t(v[j] >= t) << j;
+  return m;
+#endif
+}
+inline float next_above(float t) noexcept;   // for finite t: x > t is x >= next_above(t)
+
+/// exp(x) for x <= 0 (masked included: 0), relative error below 2^-22; below -87 the result is 0.
+inline void exp_lanes(float_lanes& x) noexcept {
+  float_lanes const in = x;
+  float_lanes const clamped = in < -87.0f ? float_lanes{} - 87.0f : in;
+  float_lanes const shifted = clamped * 1.44269504f + 12582912.0f;   // 1.5 * 2^23: rounds to the nearest integer
+  float_lanes const n = shifted - 12582912.0f;
+  float_lanes r = clamped - n * 0.693359375f;                        // ln 2 in two parts; the first product is exact
+  r = r - n * -2.12194440e-4f;
+  float_lanes p = r * 1.9875691500e-4f + 1.3981999507e-3f;           // minimax polynomial of Cephes' expf
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  int_lanes const scale = ((int_lanes)shifted) << 23;                // the low bits of `shifted` are the integer n
+  float_lanes const e = (float_lanes)((int_lanes)p + scale);
+  x = in < -87.0f ? float_lanes{} : e;
+}
+
+/// Adds the lanes to two sets of eight double accumulators.
+inline void add_as_double(double_half (&sum)[2], float_lanes const& v) noexcept {
+  float_half low, high;
+  std::memcpy(&low, &v, sizeof low);
+  std::memcpy(&high, reinterpret_cast<char const*>(&v) + sizeof low, sizeof high);
+  sum[0] += __builtin_convertvector(low, double_half);
+  sum[1] += __builtin_convertvector(high, double_half);
+}
+inline double total(double_half const (&sum)[2]) noexcept {
+  double t = 0;
+  for (int h = 0; h < 2; ++h)
+    for (int j = 0; j < 8; ++j) t += sum[h][j];
+  return t;
+}
+
+/// Floats as integers of the same order (NaN excluded); -0 is below +0.
+constexpr std::uint32_t key_of(float x) noexcept {
+  std::uint32_t const u = std::bit_cast<std::uint32_t>(x);
+  return u & 0x80000000u ? ~u : u | 0x80000000u;
+}
+constexpr float from_key(std::uint32_t k) noexcept {
+  return std::bit_cast<float>(k & 0x80000000u ? k & 0x7fffffffu : ~k);
+}
+inline float next_above(float t) noexcept { return t == 0 ? std::numeric_limits<float>::denorm_min() : from_key(key_of(t) + 1); }
+
+}  // namespace verbatim::detail

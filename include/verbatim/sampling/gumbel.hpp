@@ -1,0 +1,65 @@
+// Samples by the Gumbel-max trick: argmax of logit + noise, noise keyed by (seed, position, token id) and by nothing else,
+// so a draw does not depend on batch, row, chunk or tile. At temperature 0 the noise is off: greedy.
+// Noise: E = -log(1 - w), w = (word + 1/2) / 2^32 of Philox4x32-10; g = -log(E) in double, at most 22.9.
+// Cost: philox for ids within 23 of the best so far, a logarithm for the few (about ten) that can still win.
+#pragma once
+#include "verbatim/sampling/concepts.hpp"
+#include "verbatim/sampling/detail/noise.hpp"
+#include "verbatim/sampling/detail/row.hpp"
+#include "verbatim/sampling/seed.hpp"
+
+namespace verbatim {
+
+/// Selector. Reads sampling_params::seed and temperature; the position is that of the token to be sampled.
+struct gumbel {
+  static constexpr guarantee offers = guarantee::layout_invariant;
+  static constexpr int revision = 1;
+  struct params {
+    std::uint64_t seed = 0;
+    int position = 0;
+    int noise = 1;   ///< 0: greedy
+  };
+  struct partial {
+    double value = double(masked);
+    token id = -1;
+  };
+  static params prepare(sampling_params const& p, row_history const&, int position) {
+    return {p.seed, position, p.temperature > 0};
+  }
+  static partial take(params const& p, partial a, score s) {
+    if (!(s.value > masked)) return a;
+    double const g = p.noise ? detail::gumbel_of(detail::noise_word(p.seed, p.position, s.id)) : 0;
+    return merge(a, {double(s.value) + g, s.id});
+  }
+  static constexpr partial merge(partial a, partial b) {
+    if (a.id < 0 || b.id < 0) return a.id < 0 ? b : a;
+    return b.value > a.value || (b.value == a.value && b.id < a.id) ? b : a;
+  }
+  static constexpr token result(partial a) { return a.id; }
+
+  /// Equal to folding `take` over the row; ids that cannot win are skipped.
+  static partial fold(params const& p, std::span<float const> row, float peak) {
+    token const first = detail::first_at_least(row, peak);
+    partial best = take(p, {}, {peak, first});
+    if (!p.noise) return best;
+    alignas(64) std::uint32_t words[detail::noise_block];
+    float padded[detail::noise_block];
+    for (std::size_t at = 0; at < row.size(); at += detail::noise_block) {
+      float const* x = row.data() + at;
+      if (row.size() - at < detail::noise_block) {
+        for (std::size_t j = 0; j < detail::noise_block; ++j) padded[j] = at + j < row.size() ? x[j] : masked;
+        x = padded;
+      }
+      if (!detail::any_at_least(x, float(best.value) - detail::noise_bound)) continue;
+      detail::noise_words(p.seed, p.position, std::uint32_t(at), words);
+      for (std::size_t i = 0; i < detail::noise_block; i += detail::lanes)
+        for (std::uint32_t m = detail::may_win(x + i, words + i, float(best.value)); m; m &= m - 1) {
+          std::size_t const j = i + std::size_t(std::countr_zero(m));
+          best = merge(best, {double(x[j]) + detail::gumbel_of(words[j]), token(at + j)});
+        }
+    }
+    return best;
+  }
+};
+
+}  // namespace verbatim
