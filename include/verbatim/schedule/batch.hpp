@@ -20,6 +20,7 @@ struct running {
   int tokens;       ///< known tokens
   int computed;     ///< tokens whose KV is in its pages
   int pages;        ///< pages it holds
+  int shared = 0;   ///< how many of these other sequences hold too: they do not become free when it is preempted
 };
 
 /// Some tokens of one sequence in the next step.

@@ -1,0 +1,97 @@
+// First come, first served: the default policy.
+// 1. Every running sequence that decodes gets its token, so prefill never delays decoding (limits.tokens > limits.sequences).
+// 2. Prefill of running sequences goes on in order of admission; what rows are left starts waiting ones in queue order.
+// 3. A waiting head that does not fit blocks those behind it, so nothing starves. It is admitted when all of its pages fit
+//    beside what running prefills still need, with one spare page for every four running sequences.
+// 4. When decoding needs more pages than are free, the latest admitted give theirs back, never the first: it always advances.
+// Cost: O(running + admitted). Pure; nothing allocates once the vectors of `batch` are warm.
+#pragma once
+#include <algorithm>
+#include <span>
+
+#include "verbatim/schedule/batch.hpp"
+
+namespace verbatim {
+
+/// Models scheduler. Preconditions: cached < tokens for each waiting, computed < tokens for each running sequence.
+struct first_come {
+  void operator()(std::span<waiting const> w, std::span<running const> r, batch& out) const {
+    out.clear();
+    room left{out.limits.tokens, out.limits.free_pages, out.limits.page};
+    auto const kept = preempt(r, left, out);
+    decode(kept, left, out);
+    long const owed = prefill(kept, left, out);
+    if (out.preempt.empty()) admit(w, int(kept.size()), owed, left, out);
+  }
+
+ private:
+  /// What the step can still take.
+  struct room {
+    int rows;
+    long pages;
+    int page;
+    long pages_for(long tokens) const { return (tokens + page - 1) / page; }
+    /// Pages beyond those held so that `tokens` tokens fit.
+    long missing(running const& s, long tokens) const { return std::max(0l, pages_for(tokens) - s.pages); }
+  };
+  static bool decodes(running const& s) { return s.tokens - s.computed == 1; }
+
+  /// Drops sequences from the back until what must advance fits: every decoding sequence, and the first in any case.
+  static std::span<running const> preempt(std::span<running const> r, room& left, batch& out) {
+    long needed = 0;
+    auto const need = [&](std::size_t i) { return decodes(r[i]) || i == 0 ? left.missing(r[i], r[i].computed + 1l) : 0; };
+    for (std::size_t i = 0; i < r.size(); ++i) needed += need(i);
+    std::size_t n = r.size();
+    for (; n > 1 && needed > left.pages; --n) {
+      needed -= need(n - 1);
+      left.pages += r[n - 1].pages - r[n - 1].shared;
+      out.preempt.push_back(r[n - 1].id);
+    }
+    return r.first(n);
+  }
+
+  static void decode(std::span<running const> r, room& left, batch& out) {
+    for (running const& s : r) {
+      if (!decodes(s) || left.rows == 0) continue;
+      long const pages = left.missing(s, s.tokens);
+      if (pages > left.pages) continue;   // only the first, alone, can get here: see preempt
+      --left.rows, left.pages -= pages;
+      out.run.push_back({s.id, 1});
+    }
+  }
+
+  /// Chunks of running prefills. Returns how many pages they will need after this step.
+  static long prefill(std::span<running const> r, room& left, batch& out) {
+    long owed = 0;
+    for (running const& s : r) {
+      if (decodes(s)) continue;
+      long const fits = (s.pages + left.pages) * left.page - s.computed;
+      int const n = int(std::min({long(s.tokens - s.computed), long(left.rows), fits}));
+      long const pages = n > 0 ? left.missing(s, long(s.computed) + n) : 0;
+      owed += left.missing(s, s.tokens) - pages;
+      if (n <= 0) continue;
+      left.rows -= n, left.pages -= pages;
+      out.run.push_back({s.id, n});
+    }
+    return owed;
+  }
+
+  static void admit(std::span<waiting const> w, int rows, long owed, room& left, batch& out) {
+    for (waiting const& s : w) {
+      if (left.rows == 0 || rows >= out.limits.sequences) return;
+      long const cached = s.cached / left.page;
+      long const all = left.pages_for(s.tokens) - cached + s.cached_free;
+      long const spare = (rows + 3) / 4;
+      if (all + owed + spare > left.pages) return;
+      int const n = std::min(s.tokens - s.cached, left.rows);
+      long const now = left.pages_for(long(s.cached) + n) - cached + s.cached_free;
+      left.rows -= n, left.pages -= now, owed += all - now, ++rows;
+      out.admit.push_back(s.id);
+      out.run.push_back({s.id, n});
+    }
+  }
+};
+
+static_assert(scheduler<first_come>);
+
+}  // namespace verbatim
