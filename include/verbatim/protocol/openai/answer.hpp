@@ -1,0 +1,103 @@
+// What answers of all endpoints have in common: identity, usage, how a choice ended, and server-sent events.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "verbatim/protocol/mailbox.hpp"
+#include "verbatim/protocol/openai/logprobs.hpp"
+#include "verbatim/protocol/wire.hpp"
+
+namespace verbatim::openai {
+
+/// How an answer is to look; fixed when the request is accepted.
+struct answer_shape {
+  std::string id{}, model{}, fingerprint{};
+  std::int64_t created = 0;
+  bool stream = false, include_usage = false, continuous_usage = false;
+  bool token_ids = false, tokens_as_ids = false, logprobs = false, prompt_logprobs = false, echo = false;
+  int prompts = 1, count = 1;
+  std::vector<std::vector<token>> prompt_ids{};   ///< of each prompt, kept where they are shown
+  std::vector<std::string> prompt_text{};         ///< of each prompt, for echo
+  std::vector<token> stop_ids{};                  ///< the request's own stop tokens (not end of sequence)
+};
+
+struct usage {
+  int prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+};
+
+inline void put_usage(std::string& out, usage const& u) {
+  out += "{\"prompt_tokens\":";
+  wire::put_integer(out, u.prompt_tokens);
+  out += ",\"completion_tokens\":";
+  wire::put_integer(out, u.completion_tokens);
+  out += ",\"total_tokens\":";
+  wire::put_integer(out, u.prompt_tokens + u.completion_tokens);
+  out += ",\"prompt_tokens_details\":{\"cached_tokens\":";
+  wire::put_integer(out, u.cached_tokens);
+  out += "}}";
+}
+
+/// What an output filter makes of released text: today the content; reasoning and tool calls are deltas of their own.
+struct message_delta {
+  std::string content{};
+  bool empty() const noexcept { return content.empty(); }
+  void clear() { content.clear(); }
+};
+
+/// The trivial output filter: all text is content. A filter sees each piece of text with the token that released it (-1
+/// at the end) and may hold text back until `finish`.
+struct plain_output {
+  void push(std::string_view text, token, message_delta& out) { out.content += text; }
+  void finish(message_delta&) {}
+};
+
+/// One choice while it grows. In a stream the pending part goes out with every event, else it gathers to the end: a
+/// whole answer is the same sum of the same pieces.
+template <class Filter> struct choice_state {
+  Filter filter{};
+  message_delta delta{};           ///< pending
+  std::string logprobs{};          ///< pending entries of chat, joined by commas
+  legacy_logprobs legacy{};        ///< pending entries of completions
+  std::vector<token> ids{};        ///< pending output ids
+  bool started = false, finished = false;
+  finish_reason finish = finish_reason::none;
+  std::string stop_reason = "null";   ///< JSON: the stop string or stop token that the request asked for
+  std::vector<kept_score> prompt{};
+  int tokens = 0;
+  clock::time_point last{};
+};
+
+inline std::string_view finish_name(finish_reason r) noexcept { return r == finish_reason::length ? "length" : "stop"; }
+
+/// vLLM's `stop_reason`: a stop string, a stop token of the request, or null for the model's own end.
+inline std::string stop_reason_of(kept_event const& e, answer_shape const& shape) {
+  std::string out;
+  if (!e.stop_text.empty()) {
+    wire::put_string(out, e.stop_text);
+    return out;
+  }
+  for (token id : shape.stop_ids)
+    if (id == e.stop_token) return std::to_string(id);
+  return "null";
+}
+
+/// `"id":…,"object":…,"created":…,"model":…,"system_fingerprint":…,`
+inline void put_identity(std::string& out, answer_shape const& shape, std::string_view object) {
+  out += "\"id\":";
+  wire::put_string(out, shape.id);
+  out.append(",\"object\":\"").append(object).append("\",\"created\":");
+  wire::put_integer(out, shape.created);
+  out += ",\"model\":";
+  wire::put_string(out, shape.model);
+  out += ",\"system_fingerprint\":";
+  wire::put_string(out, shape.fingerprint);
+  out += ',';
+}
+
+inline constexpr std::string_view sse_done = "data: [DONE]\n\n";
+inline void put_event(std::string& out, std::string_view body) { out.append("data: ").append(body).append("\n\n"); }
+
+}  // namespace verbatim::openai

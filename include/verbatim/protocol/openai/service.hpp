@@ -1,0 +1,240 @@
+// The OpenAI-compatible service: routes, admission, and the way from a body to submitted requests. No socket here: an
+// HTTP server, an in-process call and a test drive it alike (protocol/exchange.hpp says how).
+// Threads: admit and open from any thread; work from any worker, once per reply. Text and Chat are used concurrently and
+// const. What the service refers to must outlive it and its replies.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "verbatim/engine/inbox.hpp"
+#include "verbatim/protocol/key_ring.hpp"
+#include "verbatim/protocol/openai/chat.hpp"
+#include "verbatim/protocol/openai/completions.hpp"
+#include "verbatim/protocol/openai/models.hpp"
+#include "verbatim/protocol/openai/reply.hpp"
+#include "verbatim/protocol/openai/routes.hpp"
+#include "verbatim/protocol/openai/tokenize.hpp"
+
+namespace verbatim::openai {
+
+struct service_options {
+  std::vector<std::string> api_keys{};      ///< none: everyone may enter
+  bool strict = false;                      ///< unknown fields are errors instead of a Warning header
+  bool local_hosts_only = false;            ///< refuse Host names other than localhost or an address (DNS rebinding)
+  std::size_t pending_bytes = 4 << 20;      ///< of events that wait for a slow reader; beyond it its request is cancelled
+  request_bounds bounds{};
+};
+
+template <class Text, class Chat, class Filter = plain_output> class service {
+ public:
+  using reply = openai::reply<Text, Filter>;
+  using reply_ptr = std::shared_ptr<reply>;
+
+  /// `chat` may be null: the model brings no template.
+  service(Text const& text, Chat const* chat, inbox& jobs, model_card card, service_options options)
+      : text_(&text), chat_(chat), jobs_(&jobs), card_(std::move(card)), options_(std::move(options)), keys_(options_.api_keys) {}
+
+  /// No new generations; what runs goes on.
+  void drain() noexcept { draining_.store(true); }
+  model_card const& card() const noexcept { return card_; }
+  http_response failure(int status, std::string_view message) const { return error_response({status, std::string(message)}); }
+
+  std::optional<http_response> admit(http_request const& r) const {
+    if (options_.local_hosts_only && !is_local_host(r.header("Host")))
+      return error_response({403, "this server answers only to localhost and to addresses", "", "forbidden_host"});
+    auto const route = find_route(r.path());
+    bool const open_route = route && route->what == endpoint::health;
+    if (!open_route && !keys_.admits(r.header("Authorization")))
+      return error_response({401, "a valid API key is needed: Authorization: Bearer KEY", "", "invalid_api_key"});
+    if (!route) return error_response({404, "no such path: " + std::string(wire::utf8_prefix(r.path(), problems::value_bytes)), "", "not_found"});
+    bool const fits = route->post ? r.method == "POST" : r.method == "GET" || r.method == "HEAD";
+    if (r.method == "OPTIONS" || !fits) {
+      http_response answer = r.method == "OPTIONS" ? http_response{{204, "", {}}, ""} : error_response({405, "this path takes " + std::string(route->post ? "POST" : "GET"), "", "method_not_allowed"});
+      answer.head.headers.emplace_back("Allow", route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
+      return answer;
+    }
+    if (route->post && !is_json(r.header("Content-Type")))
+      return error_response({415, "Content-Type: application/json is needed", "", "unsupported_media_type"});
+    if (route->post && draining_.load())
+      return error_response({503, "the server is shutting down", "", "unavailable", 5});
+    return std::nullopt;
+  }
+
+  reply_ptr open(http_request r, waker wake) const {
+    auto out = std::make_shared<reply>(std::move(r), std::move(wake), options_.pending_bytes);
+    auto const route = find_route(out->asked().path());
+    if (!route) out->respond(failure(404, "no such path"));
+    else if (!route->post) out->respond(get(*route, out->asked()));
+    return out;
+  }
+
+  void work(reply_ptr const& to) const {
+    try {
+      if (to->abandoned()) return to->respond(failure(503, "abandoned"));
+      json const body = parse_json(to->asked().body, {.depth = 64, .values = options_.bounds.max_values});
+      to->asked().body = std::string();
+      if (!body.is_object()) return refuse(*to, {400, "the body must be a JSON object", "", "invalid_json"});
+      switch (find_route(to->asked().path())->what) {
+        case endpoint::chat: return chat(to, body);
+        case endpoint::completions: return complete(to, body);
+        case endpoint::tokenize: return answer(*to, tokenize(body, *text_, chat_, card_, options_.bounds));
+        default: return answer(*to, detokenize(body, *text_, card_));
+      }
+    } catch (error const& e) {
+      refuse(*to, error_of(e));
+    } catch (std::bad_alloc const&) {
+      refuse(*to, {503, "out of memory", "", "unavailable", 1});
+    } catch (std::exception const& e) {
+      refuse(*to, {500, "internal error: " + std::string(e.what())});
+    }
+  }
+
+  latency_metrics& latency() const noexcept { return latency_; }
+
+ private:
+  using fields_type = verbatim::fields;
+
+  static void refuse(reply& to, api_error e) { to.respond(error_response(e)); }
+  static void answer(reply& to, text_answer a) {
+    if (auto* e = std::get_if<api_error>(&a)) return refuse(to, std::move(*e));
+    to.respond({{}, std::move(std::get<std::string>(a))});
+  }
+  static api_error error_of(error const& e) {
+    std::string text(wire::utf8_prefix(e.message(), problems::message_bytes));
+    if (e.area() == "json") return {400, std::move(text), "", "invalid_json"};
+    if (e.area() == "engine" && e.number() == 1) return {429, std::move(text), "", "rate_limit_exceeded", 1};
+    if (e.area() == "engine" && e.number() == 2) return {503, std::move(text), "", "unavailable", 5};
+    if (e.area() == "engine" || e.area() == "transport") return {500, std::move(text)};
+    return {400, std::move(text)};
+  }
+
+  http_response get(route const& r, http_request const& asked) const {
+    switch (r.what) {
+      case endpoint::health: {
+        bool const up = !draining_.load();
+        return {{up ? 200 : 503, "application/json", {}}, up ? "{\"status\":\"ok\"}" : "{\"status\":\"draining\"}"};
+      }
+      case endpoint::version: return {{}, "{\"version\":\"" + card_.version + "\"}"};
+      case endpoint::metrics:
+        return {{200, "text/plain; version=0.0.4; charset=utf-8", {}}, metrics_page(card_.name, jobs_->stats(), latency_)};
+      case endpoint::models: return {{}, dump_json(model_list(card_))};
+      default: {
+        std::string const id = percent_decoded(asked.path().substr(r.path.size()));
+        if (id == card_.name) return {{}, dump_json(model_json(card_))};
+        return error_response({404, "the model '" + std::string(wire::utf8_prefix(id, problems::value_bytes)) + "' does not exist", "model", "model_not_found"});
+      }
+    }
+  }
+
+  /// Problems and unknown fields. False: the request is refused.
+  bool acceptable(reply& to, fields_type& f) const {
+    auto const unknown = f.unknown();
+    if (options_.strict)
+      for (auto const& name : unknown) f.add(name, "unknown field", "unknown_parameter");
+    if (f.report().empty()) {
+      if (!unknown.empty()) to.add_header("Warning", warning_of(unknown));
+      return true;
+    }
+    api_error e = f.report().error();
+    if (e.code == "model_not_found" && f.report().size() == 1) e.status = 404;
+    refuse(to, std::move(e));
+    return false;
+  }
+
+  void chat(reply_ptr const& to, json const& body) const {
+    problems p;
+    fields_type f(body, "", p);
+    chat_request r = read_chat(f, card_, options_.bounds);
+    if (!acceptable(*to, f)) return;
+    std::vector<request> asks(1, std::move(r.common.ask));
+    if (auto e = tokenise(r.talk, *text_, chat_, asks[0].prompt)) return refuse(*to, std::move(*e));
+    if (auto e = fit_context(r.common, asks[0], card_.context, "messages")) return refuse(*to, std::move(*e));
+    add_bad_words(*text_, r.common.bad_words, asks[0].sampling);
+    answer_shape& shape = make_shape(*to, r.common, asks, "chatcmpl-");
+    shape.logprobs = asks[0].top_logprobs >= 0;
+    to->expect(typename reply::chat_gather({*text_, shape}, shape, latency_, to->arrival()));
+    submit(to, std::move(asks));
+  }
+
+  void complete(reply_ptr const& to, json const& body) const {
+    problems p;
+    fields_type f(body, "", p);
+    completion_request r = read_completion(f, card_, options_.bounds);
+    if (!acceptable(*to, f)) return;
+    generation_fields& g = r.common;
+    add_bad_words(*text_, g.bad_words, g.ask.sampling);
+    std::vector<request> asks;
+    std::vector<std::string> shown;
+    for (text_or_ids& prompt : r.prompts) {
+      request& ask = asks.emplace_back(g.ask);
+      if (!g.seeded) ask.sampling.seed = fresh_seed();
+      if (auto* text = std::get_if<std::string>(&prompt)) {
+        if (g.special_tokens) text_->encode_with_special(*text, ask.prompt); else text_->encode(*text, ask.prompt);
+        if (r.echo) shown.push_back(std::move(*text));
+      } else {
+        ask.prompt = std::move(std::get<std::vector<token>>(prompt));
+        if (r.echo) shown.push_back(text_->decode(ask.prompt, ask.skip_special_tokens));
+      }
+      if (ask.prompt.empty()) return refuse(*to, {400, "a prompt has no tokens", "prompt"});
+      if (auto e = fit_context(g, ask, card_.context, "prompt")) return refuse(*to, std::move(*e));
+    }
+    answer_shape& shape = make_shape(*to, g, asks, "cmpl-");
+    shape.logprobs = r.logprobs;
+    shape.echo = r.echo;
+    shape.prompt_text = std::move(shown);
+    completion_answer<Text, Filter> form(*text_, shape);
+    form.hide_special(g.ask.skip_special_tokens);
+    to->expect(typename reply::completion_gather(std::move(form), shape, latency_, to->arrival()));
+    submit(to, std::move(asks));
+  }
+
+  answer_shape& make_shape(reply& to, generation_fields const& g, std::vector<request> const& asks, std::string_view prefix) const {
+    answer_shape& s = to.shape();
+    std::string_view const header = to.asked().header("X-Request-Id");
+    std::string const id = is_request_id(header) ? std::string(header) : g.request_id.empty() ? random_id() : g.request_id;
+    to.add_header("X-Request-Id", id);
+    s.id = std::string(prefix) + id;
+    s.model = card_.name;
+    s.fingerprint = fingerprint(card_.contract);
+    s.created = seconds_since_1970();
+    s.stream = g.stream, s.include_usage = g.include_usage, s.continuous_usage = g.continuous_usage;
+    s.token_ids = g.return_token_ids, s.tokens_as_ids = g.tokens_as_ids, s.prompt_logprobs = g.prompt_logprobs;
+    s.prompts = int(asks.size()), s.count = asks[0].count;
+    s.stop_ids = asks[0].stop_token_ids;
+    if (s.token_ids)
+      for (request const& ask : asks) s.prompt_ids.push_back(ask.prompt);
+    return s;
+  }
+
+  void submit(reply_ptr const& to, std::vector<request> asks) const {
+    try {
+      int first = 0;
+      for (request& ask : asks) {
+        int const count = ask.count;
+        to->box().attach(jobs_->submit(std::move(ask), [to, first](event const& e) { to->box().deliver(e, first); }));
+        first += count;
+      }
+    } catch (...) {
+      to->cancel();   // what is already queued
+      throw;
+    }
+    to->started();
+  }
+
+  Text const* text_;
+  Chat const* chat_;
+  inbox* jobs_;
+  model_card card_;
+  service_options options_;
+  key_ring keys_;
+  mutable latency_metrics latency_;
+  std::atomic<bool> draining_{false};
+};
+
+}  // namespace verbatim::openai
