@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compiles one program that must not compile. It passes when compilation fails and the first `error:` line holds the sentence
 of the program's `// expect:` comment, with every compiler that is here. With
--DCONTROL the same file must compile, which shows that the misuse, and nothing else, is what fails."""
+-DCONTROL the same file must compile (g++), which shows that the misuse, and nothing else, is what fails."""
 import re
 import shutil
 import subprocess
@@ -14,15 +14,15 @@ def compile(compiler, source, include, control):
                           env={"LC_ALL": "C", "PATH": "/usr/local/bin:/usr/bin:/bin"})
 
 
-def check(compiler, source, include, sentence):
+def check(compiler, source, include, sentence, control_too):
     done = compile(compiler, source, include, control=False)
     first = next((line for line in done.stdout.splitlines() if re.search(r"\berror: ", line)), "")
     if done.returncode == 0:
         return "it compiles"
     if sentence not in first:
         return f"first error: {first or done.stdout[:400]}\n  expected:    {sentence}"
-    control = compile(compiler, source, include, control=True)
-    if control.returncode != 0:
+    control = compile(compiler, source, include, control=True) if control_too else None
+    if control and control.returncode != 0:
         return "with -DCONTROL it does not compile either:\n" + "\n".join(control.stdout.splitlines()[:8])
     return ""
 
@@ -38,7 +38,7 @@ def main():
         if not shutil.which(compiler):
             print(f"SKIPPED: no {compiler} here")
             continue
-        problem = check(compiler, source, include, expect[1].strip())
+        problem = check(compiler, source, include, expect[1].strip(), control_too=compiler == "g++")
         print(f"{compiler}: {problem or 'as expected'}")
         failed = failed or bool(problem)
     return 1 if failed else 0

@@ -1,0 +1,8 @@
+// A pipeline as a consumer's project would declare it: only declarations are included.
+#pragma once
+#include <verbatim/engine/engine.hpp>
+
+struct rollout : verbatim::pipeline<verbatim::cpu::native, verbatim::llama> {
+  using cache = verbatim::paged<32>;
+  using sampler = verbatim::sample<verbatim::temperature, verbatim::gumbel>;
+};
