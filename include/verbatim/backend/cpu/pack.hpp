@@ -1,0 +1,89 @@
+// Packed weights: a matrix [outputs, k] in panels of 64 outputs. A panel is [k step][64 outputs][one word], a word being
+// one f32 or two consecutive k of bf16; so a register of 16 words holds 16 outputs, each output keeps a lane of its own, and
+// products accumulate in ascending k however many rows there are. A matrix may join several checkpoint tensors (q, k and
+// v): each part starts a panel of its own, and rows past its end are zeros, as are k past the end in an odd pair.
+// Memory: outputs rounded up to 64 per part. Cost of packing: one read and one write of the weights, in parallel by panels.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include "verbatim/backend/memory.hpp"
+#include "verbatim/core/bf16.hpp"
+#include "verbatim/core/tensor.hpp"
+
+namespace verbatim::cpu {
+
+inline constexpr int panel_outputs = 64;
+constexpr int padded(int n) noexcept { return (n + panel_outputs - 1) / panel_outputs * panel_outputs; }
+
+/// One packed matrix of T. Where part p starts among the output columns: offset(p).
+template <class T> class packed_matrix {
+ public:
+  static constexpr int word = 4 / int(sizeof(T));  ///< elements of k in a word
+  static constexpr int max_parts = 4;
+
+  packed_matrix() = default;
+  /// An all-zero matrix of `parts` tensors with rows[p] outputs each, over k inputs.
+  packed_matrix(int const* rows, int parts, int k) : parts_(parts), k_(k), steps_((k + word - 1) / word) {
+    for (int p = 0; p < parts; ++p) {
+      rows_[std::size_t(p)] = rows[p];
+      offset_[std::size_t(p) + 1] = offset_[std::size_t(p)] + padded(rows[p]);
+    }
+    words_ = aligned_array<std::uint32_t>(std::size_t(outputs()) * std::size_t(steps_));
+  }
+
+  bool empty() const noexcept { return parts_ == 0; }
+  int parts() const noexcept { return parts_; }
+  int inputs() const noexcept { return k_; }
+  int steps() const noexcept { return steps_; }
+  int rows(int part) const noexcept { return rows_[std::size_t(part)]; }
+  int offset(int part) const noexcept { return offset_[std::size_t(part)]; }
+  int outputs() const noexcept { return offset_[std::size_t(parts_)]; }   ///< padding included
+  int panels() const noexcept { return outputs() / panel_outputs; }
+  std::size_t bytes() const noexcept { return words_.bytes(); }
+  std::uint32_t* panel(int i) const noexcept {
+    return words_.data() + std::size_t(i) * std::size_t(steps_) * panel_outputs;
+  }
+
+  /// Packs one panel of a part from row-major rows of From ([rows(part), inputs()]). Every From converts exactly.
+  template <class From> void pack(int part, int panel_of_part, From const* source) noexcept {
+    int const first = panel_of_part * panel_outputs;
+    int const count = rows(part) - first < panel_outputs ? rows(part) - first : panel_outputs;
+    std::uint32_t* const to = panel(offset(part) / panel_outputs + panel_of_part);
+    constexpr int block = 16;  // words: a cache line of each source row against 4 KiB of the panel
+    int const whole = k_ / word;
+    for (int s = 0; s < whole; s += block) {
+      int const end = s + block < whole ? s + block : whole;
+      for (int r = 0; r < count; ++r) {
+        From const* const row = source + std::size_t(first + r) * std::size_t(k_);
+        for (int i = s; i < end; ++i) to[std::size_t(i) * panel_outputs + std::size_t(r)] = word_of(row + i * word, word);
+      }
+    }
+    if (whole < steps_)
+      for (int r = 0; r < count; ++r)
+        to[std::size_t(whole) * panel_outputs + std::size_t(r)] = word_of(source + std::size_t(first + r) * std::size_t(k_) + whole * word, k_ - whole * word);
+  }
+
+  /// Unpacks one row of part 0: the embedding shares the packed head, so a tied table is in memory once.
+  void copy_row(int row, T* to) const noexcept {
+    std::uint32_t const* const from = panel(row / panel_outputs) + row % panel_outputs;
+    for (int s = 0; s < steps_; ++s) std::memcpy(to + s * word, from + std::size_t(s) * panel_outputs, 4);
+  }
+
+ private:
+  template <class From> static std::uint32_t word_of(From const* p, int count) noexcept {
+    T pair[word] = {};
+    for (int i = 0; i < count; ++i) pair[i] = from_float<T>(to_float(p[i]));
+    std::uint32_t w;
+    std::memcpy(&w, pair, 4);
+    return w;
+  }
+
+  int parts_ = 0, k_ = 0, steps_ = 0;
+  std::array<int, max_parts> rows_{};
+  std::array<int, max_parts + 1> offset_{};
+  aligned_array<std::uint32_t> words_;
+};
+
+}  // namespace verbatim::cpu

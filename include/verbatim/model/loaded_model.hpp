@@ -1,0 +1,59 @@
+// A model on a device: the backend's operations, the packed weights, and forward(). Sized at construction; load() fills it.
+// Guarantee: that of the backend. Cost: packed weights (padded to 64 outputs a tensor) + KV pages + workspace.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "verbatim/backend/ops.hpp"
+#include "verbatim/backend/step.hpp"
+#include "verbatim/core/error.hpp"
+#include "verbatim/core/model_config.hpp"
+#include "verbatim/model/loader.hpp"
+#include "verbatim/numerics/contract.hpp"
+
+namespace verbatim {
+
+/// Include the backend (backend/cpu/ops.hpp) before instantiating this. Move-only by address: not movable, so that the
+/// places where tensors go stay valid.
+template <class Model, class Device, class T> class loaded_model {
+ public:
+  using backend_type = ops<Device, T>;
+  using logits_view = verbatim::logits_view;
+  static constexpr guarantee offers = backend_type::offers;
+  static constexpr int revision = backend_type::revision;
+
+  /// Throws checkpoint.55 (another architecture), .56 and .57 (numbers that cannot be).
+  loaded_model(model_config const& c, ops_limits limits, numerics contract)
+      : ops_(checked(c), limits, contract), loader_(c, weights_) {}
+  loaded_model(loaded_model const&) = delete;
+
+  /// Reads every tensor of the tables from a weight_source. May be called again: the weights are replaced in place.
+  /// After an error the weights are unusable until a load succeeds. Throws checkpoint.50 to .54.
+  template <class Source> void load(Source& source, rounding allow = rounding::exact) {
+    loader_.load(ops_, source, allow);
+    version_ = source.version();
+  }
+
+  /// Runs the step's tokens; logits [step.outputs, vocabulary] are valid and writable until the next call.
+  logits_view forward(step const& s) noexcept { return Model::forward(ops_, weights_, s); }
+
+  std::uint64_t version() const noexcept { return version_; }
+  std::size_t weight_bytes() const noexcept { return loader_.bytes(); }
+  std::size_t kv_bytes() const noexcept { return ops_.kv_bytes(); }
+  backend_type& backend() noexcept { return ops_; }
+
+ private:
+  static model_config const& checked(model_config const& c) {
+    if (!Model::fits(c)) throw error("checkpoint", 55, "the checkpoint's architecture is not that of the pipeline's model");
+    return c;
+  }
+
+  backend_type ops_;
+  typename Model::template weights<backend_type> weights_;
+  loader<Model, backend_type> loader_;
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace verbatim

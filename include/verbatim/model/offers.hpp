@@ -1,0 +1,24 @@
+// Larger shapes that a backend may recognise. Each has its reference meaning here, in the operations that every backend has;
+// a backend that offers the fused one is asked instead, and must give the same bits (tests/conformance/model.cpp).
+#pragma once
+#include <concepts>
+
+#include "verbatim/backend/step.hpp"
+
+namespace verbatim {
+
+/// x += h w^T + bias.
+template <class Ops>
+void add_linear(Ops& o, typename Ops::rows x, typename Ops::rows h, typename Ops::matrix const& w,
+                typename Ops::vector const& bias) {
+  if constexpr (requires { o.linear_add(x, h, w, bias); }) o.linear_add(x, h, w, bias);
+  else o.add(x, o.linear(h, w, bias));
+}
+
+/// silu(gate(h)) * up(h).
+template <class Ops> typename Ops::rows gate_up(Ops& o, typename Ops::rows h, typename Ops::matrix const& w) {
+  if constexpr (requires { o.gate_up_silu(h, w); }) return o.gate_up_silu(h, w);
+  else return o.silu_mul(o.linear(h, w));
+}
+
+}  // namespace verbatim
