@@ -48,10 +48,11 @@ template <class S> void apply_op(typename S::params const& p, std::span<float> r
   if constexpr (sparse_op<S>) {
     S::edit(p, row);
   } else {
+    auto const own = p;   // a copy: nothing that the loop writes can alias it
     std::size_t i = 0;
     for (; i + lanes <= row.size(); i += lanes)
-      for (std::size_t j = 0; j < lanes; ++j) row[i + j] = S::apply(p, score{row[i + j], token(i + j)});
-    for (; i < row.size(); ++i) row[i] = S::apply(p, score{row[i], token(i)});
+      for (std::size_t j = 0; j < lanes; ++j) row[i + j] = S::apply(own, score{row[i + j], token(i + j)});
+    for (; i < row.size(); ++i) row[i] = S::apply(own, score{row[i], token(i)});
   }
 }
 
@@ -115,7 +116,7 @@ template <class... Stages> struct sample {
     return detail::report(logits, process(r, logits, each{}), forced, top);
   }
   /// Makes this thread's scratch, so that not even its first row allocates.
-  static void warm(int vocabulary) { detail::warm_scratch(std::size_t(vocabulary) + detail::lanes); }
+  static void warm(int vocabulary) { detail::warm_scratch(std::size_t(vocabulary)); }
 
  private:
   using each = std::index_sequence_for<Stages...>;

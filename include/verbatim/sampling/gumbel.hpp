@@ -1,7 +1,7 @@
 // Samples by the Gumbel-max trick: argmax of logit + noise, noise keyed by (seed, position, token id) and by nothing else,
 // so a draw does not depend on batch, row, chunk or tile. At temperature 0 the noise is off: greedy.
-// Noise: E = -log(1 - w), w = (word + 1/2) / 2^32 of Philox4x32-10; g = -log(E) in double, at most 22.9.
-// Cost: philox for ids within 23 of the best so far, a logarithm for the few (about ten) that can still win.
+// Noise: E = -log(1 - w), w = (n + 1/2) / 2^48 with n from Philox4x32-10; g = -log(E) in double, at most 34.
+// Cost: 16 random bits for ids within 34 of the best so far, the others and a logarithm for the few that can still win.
 #pragma once
 #include "verbatim/sampling/concepts.hpp"
 #include "verbatim/sampling/detail/noise.hpp"
@@ -28,7 +28,7 @@ struct gumbel {
   }
   static partial take(params const& p, partial a, score s) {
     if (!(s.value > masked)) return a;
-    double const g = p.noise ? detail::gumbel_of(detail::noise_word(p.seed, p.position, s.id)) : 0;
+    double const g = p.noise ? detail::noise_stream(p.seed, p.position).gumbel(s.id) : 0;
     return merge(a, {double(s.value) + g, s.id});
   }
   static constexpr partial merge(partial a, partial b) {
@@ -39,23 +39,25 @@ struct gumbel {
 
   /// Equal to folding `take` over the row; ids that cannot win are skipped.
   static partial fold(params const& p, std::span<float const> row, float peak) {
-    token const first = detail::first_at_least(row, peak);
-    partial best = take(p, {}, {peak, first});
+    partial best = take(p, {}, {peak, detail::first_at_least(row, peak)});
     if (!p.noise) return best;
-    alignas(64) std::uint32_t words[detail::noise_block];
+    detail::noise_stream const noise(p.seed, p.position);
+    std::uint32_t words[detail::noise_block / 2];
     float padded[detail::noise_block];
     for (std::size_t at = 0; at < row.size(); at += detail::noise_block) {
       float const* x = row.data() + at;
       if (row.size() - at < detail::noise_block) {
-        for (std::size_t j = 0; j < detail::noise_block; ++j) padded[j] = at + j < row.size() ? x[j] : masked;
+        std::fill(std::copy(x, row.data() + row.size(), padded), std::end(padded), masked);
         x = padded;
       }
-      if (!detail::any_at_least(x, float(best.value) - detail::noise_bound)) continue;
-      detail::noise_words(p.seed, p.position, std::uint32_t(at), words);
-      for (std::size_t i = 0; i < detail::noise_block; i += detail::lanes)
-        for (std::uint32_t m = detail::may_win(x + i, words + i, float(best.value)); m; m &= m - 1) {
-          std::size_t const j = i + std::size_t(std::countr_zero(m));
-          best = merge(best, {double(x[j]) + detail::gumbel_of(words[j]), token(at + j)});
+      if (!detail::any_at_least(x, detail::noise_block, float(best.value) - detail::noise_bound)) continue;
+      noise.words(std::uint32_t(at), words);
+      for (std::size_t k = 0; k < 4; ++k)
+        for (std::uint32_t m = detail::may_win(x + 32 * k, words + 16 * k, float(best.value)); m; m &= m - 1) {
+          std::size_t const i = std::size_t(std::countr_zero(m)), j = 32 * k + i;
+          std::uint32_t const word = words[16 * k + i % 16];
+          token const id = token(at + j);
+          best = merge(best, {double(x[j]) + noise.gumbel(id, i < 16 ? word & 0xffffu : word >> 16), id});
         }
     }
     return best;

@@ -21,9 +21,9 @@ struct sampling_params {
   float frequency_penalty = 0.0f;    ///< 0: off (over output)
   std::uint64_t seed = 0;            ///< noise is keyed by (seed, position, token id)
   int min_tokens = 0;                ///< stop tokens are masked before this many output tokens
-  std::vector<std::pair<token, float>> logit_bias;
-  std::vector<std::vector<token>> bad_words;        ///< token sequences that must not appear
-  std::vector<std::pair<std::string, double>> extra;  ///< for a user's own stages (HTTP: "vllm_xargs")
+  std::vector<std::pair<token, float>> logit_bias{};
+  std::vector<std::vector<token>> bad_words{};        ///< token sequences that must not appear
+  std::vector<std::pair<std::string, double>> extra{};  ///< for a user's own stages (HTTP: "vllm_xargs")
 };
 
 /// What a stage may look at when it prepares one row: the request and the tokens so far.

@@ -50,32 +50,48 @@ inline std::uint32_t mask_at_least(float_lanes const& v, float t) noexcept {
 }
 inline float next_above(float t) noexcept;   // for finite t: x > t is x >= next_above(t)
 
-/// exp(x) for x <= 0 (masked included: 0), relative error below 2^-22; below -87 the result is 0.
+/// exp(x) for x <= 0, relative error below 2^-22. Below -87 (masked included) the result is that of -87, below 2^-125: it
+/// vanishes beside the peak's 1 in every sum that is made of it.
 inline void exp_lanes(float_lanes& x) noexcept {
-  float_lanes const in = x;
-  float_lanes const clamped = in < -87.0f ? float_lanes{} - 87.0f : in;
-  float_lanes const shifted = clamped * 1.44269504f + 12582912.0f;   // 1.5 * 2^23: rounds to the nearest integer
+  float_lanes const low = float_lanes{} - 87.0f;
+  x = x > low ? x : low;
+  float_lanes const shifted = x * 1.44269504f + 12582912.0f;   // 1.5 * 2^23: rounds to the nearest integer
   float_lanes const n = shifted - 12582912.0f;
-  float_lanes r = clamped - n * 0.693359375f;                        // ln 2 in two parts; the first product is exact
+  float_lanes r = x - n * 0.693359375f;                        // ln 2 in two parts; the first product is exact
   r = r - n * -2.12194440e-4f;
-  float_lanes p = r * 1.9875691500e-4f + 1.3981999507e-3f;           // minimax polynomial of Cephes' expf
+  float_lanes p = r * 1.9875691500e-4f + 1.3981999507e-3f;     // minimax polynomial of Cephes' expf
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * (r * r) + r + 1.0f;
-  int_lanes const scale = ((int_lanes)shifted) << 23;                // the low bits of `shifted` are the integer n
-  float_lanes const e = (float_lanes)((int_lanes)p + scale);
-  x = in < -87.0f ? float_lanes{} : e;
+  x = (float_lanes)((int_lanes)p + (((int_lanes)shifted) << 23));   // the low bits of `shifted` are the integer n
+}
+
+/// Stores the lanes of v whose bit is set, in order, and returns how many. Writes up to 16 floats.
+inline std::size_t store_selected(float* to, float_lanes const& v, std::uint32_t mask) noexcept {
+#if defined(__AVX512F__)
+  _mm512_storeu_ps(to, _mm512_maskz_compress_ps(__mmask16(mask), (__m512)v));
+#else
+  float* p = to;
+  for (std::uint32_t m = mask; m; m &= m - 1) *p++ = v[std::countr_zero(m)];
+#endif
+  return std::size_t(std::popcount(mask));
 }
 
 /// Adds the lanes to two sets of eight double accumulators.
 inline void add_as_double(double_half (&sum)[2], float_lanes const& v) noexcept {
+#if defined(__AVX512F__)
+  __m256 const upper = _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(0xff, _mm512_castps_pd((__m512)v), 1));
+  sum[0] += (double_half)_mm512_maskz_cvtps_pd(0xff, _mm512_castps512_ps256((__m512)v));
+  sum[1] += (double_half)_mm512_maskz_cvtps_pd(0xff, upper);
+#else
   float_half low, high;
   std::memcpy(&low, &v, sizeof low);
   std::memcpy(&high, reinterpret_cast<char const*>(&v) + sizeof low, sizeof high);
   sum[0] += __builtin_convertvector(low, double_half);
   sum[1] += __builtin_convertvector(high, double_half);
+#endif
 }
 inline double total(double_half const (&sum)[2]) noexcept {
   double t = 0;

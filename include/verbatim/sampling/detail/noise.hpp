@@ -1,6 +1,7 @@
-// The random words behind Gumbel noise, one per (seed, position, token id), and a cheap test of which ids can still win.
-// Sixty-four consecutive ids share sixteen counters: id = 64 b + 16 k + j takes word k of counter 16 b + j, so that words
-// come out of vector registers in the order of ids.
+// The random numbers behind Gumbel noise, one per (seed, position, token id), and a cheap test of which ids can still win.
+// An id's number has 48 bits: the upper 16 decide for nearly all ids that they cannot win; the lower 32 are drawn for the
+// others. 128 consecutive ids share sixteen counters for their upper bits: id = 128 b + 32 k + 16 h + j takes half h of word
+// k of counter 16 b + j, so that they come out of vector registers in the order of ids.
 #pragma once
 #include "verbatim/core/philox.hpp"
 #include "verbatim/core/token.hpp"
@@ -9,63 +10,72 @@
 
 namespace verbatim::detail {
 
-inline constexpr std::size_t noise_block = 64;
+inline constexpr std::size_t noise_block = 128;
 inline constexpr std::uint32_t noise_domain = 0x67756d62u;
-/// Above the largest noise, -log(-log(1 - 2^-33)) = 22.874.
-inline constexpr float noise_bound = 23.0f;
+/// Above the largest noise, -log(-log(1 - 2^-49)) = 33.96.
+inline constexpr float noise_bound = 34.0f;
 
-/// The word of one id.
-constexpr std::uint32_t noise_word(std::uint64_t seed, int position, token id) noexcept {
-  std::uint32_t const i = std::uint32_t(id);
-  return philox({i / 64 * 16 + i % 16, std::uint32_t(position), 0, noise_domain}, philox_key_of(seed))[i / 16 % 4];
-}
-
-/// The noise that a word stands for.
-inline double gumbel_of(std::uint32_t word) noexcept {
-  double const w = (double(word) + 0.5) * 0x1p-32;
-  return -detail::log(-detail::log(1.0 - w));   // 1 - w is exact: w is a multiple of 2^-33
-}
-
-/// The words of the ids [first, first + 64), first a multiple of 64, without special instructions.
-inline void noise_words_plain(std::uint64_t seed, int position, std::uint32_t first, std::uint32_t* out) noexcept {
-  for (std::uint32_t j = 0; j < 16; ++j) {
-    auto const w = philox({first / 4 + j, std::uint32_t(position), 0, noise_domain}, philox_key_of(seed));
-    for (std::uint32_t k = 0; k < 4; ++k) out[16 * k + j] = w[k];
+/// The noise at one position of one seed.
+class noise_stream {
+ public:
+  noise_stream(std::uint64_t seed, int position) noexcept : key_(philox_key_of(seed)), position_(std::uint32_t(position)) {
+    philox_key k = key_;
+    for (auto& round : keys_) round[0] = k[0], round[1] = k[1], k = {k[0] + philox_weyl[0], k[1] + philox_weyl[1]};
   }
-}
-
+  /// Gumbel noise of an id, given the upper bits of its number.
+  double gumbel(token id, std::uint32_t upper) const noexcept {
+    std::uint32_t const lower = philox({std::uint32_t(id), position_, 1, noise_domain}, key_)[0];
+    double const w = (double(std::uint64_t(upper) << 32 | lower) + 0.5) * 0x1p-48;
+    return -detail::log(-detail::log(1.0 - w));   // 1 - w is exact: w is a multiple of 2^-49
+  }
+  double gumbel(token id) const noexcept {
+    std::uint32_t const i = std::uint32_t(id);
+    std::uint32_t const word = philox({i / 128 * 16 + i % 16, position_, 0, noise_domain}, key_)[i / 32 % 4];
+    return gumbel(id, i / 16 % 2 ? word >> 16 : word & 0xffffu);
+  }
+  /// words[16 k + j]: word k of counter j of the block of ids that starts at `first`, a multiple of 128.
+  void words_plain(std::uint32_t first, std::uint32_t* words) const noexcept {
+    for (std::uint32_t j = 0; j < 16; ++j) {
+      auto const w = philox({first / 8 + j, position_, 0, noise_domain}, key_);
+      for (std::uint32_t k = 0; k < 4; ++k) words[16 * k + j] = w[k];
+    }
+  }
 #if defined(__AVX512F__)
-/// One set of eight counters in 64-bit lanes; the upper halves hold garbage that multiplications ignore. The zero-masked
-/// forms with a full mask are the same instructions; the plain ones make g++ 12 warn about its own header.
-inline void philox_eight(__m512i (&c)[4], philox_key k) noexcept {
-  __m512i const m0 = _mm512_set1_epi64(philox_multiplier[0]), m1 = _mm512_set1_epi64(philox_multiplier[1]);
-  for (int round = 0; round < 10; ++round) {
-    __m512i const p0 = _mm512_maskz_mul_epu32(0xff, c[0], m0), p1 = _mm512_maskz_mul_epu32(0xff, c[2], m1);
-    c[0] = _mm512_ternarylogic_epi64(_mm512_maskz_srli_epi64(0xff, p1, 32), c[1], _mm512_set1_epi64(k[0]), 0x96);
-    c[2] = _mm512_ternarylogic_epi64(_mm512_maskz_srli_epi64(0xff, p0, 32), c[3], _mm512_set1_epi64(k[1]), 0x96);
-    c[1] = p1, c[3] = p0;
-    k = {k[0] + philox_weyl[0], k[1] + philox_weyl[1]};
+  void words(std::uint32_t first, std::uint32_t* words) const noexcept {
+    __m512i const even = _mm512_add_epi64(_mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), _mm512_set1_epi64(first / 8));
+    __m512i const at = _mm512_set1_epi64(position_), domain = _mm512_set1_epi64(noise_domain);
+    __m512i a[4] = {even, at, _mm512_setzero_si512(), domain};
+    __m512i b[4] = {_mm512_add_epi64(even, _mm512_set1_epi64(1)), at, _mm512_setzero_si512(), domain};
+    for (auto const& key : keys_) round(a, key), round(b, key);
+    for (int k = 0; k < 4; ++k)
+      _mm512_storeu_si512(words + 16 * k, _mm512_mask_blend_epi32(0xAAAA, a[k], _mm512_maskz_slli_epi64(0xff, b[k], 32)));
   }
-}
-inline void noise_words(std::uint64_t seed, int position, std::uint32_t first, std::uint32_t* out) noexcept {
-  __m512i const even = _mm512_add_epi64(_mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), _mm512_set1_epi64(first / 4));
-  __m512i const at = _mm512_set1_epi64(std::uint32_t(position)), domain = _mm512_set1_epi64(noise_domain);
-  __m512i a[4] = {even, at, _mm512_setzero_si512(), domain};
-  __m512i b[4] = {_mm512_add_epi64(even, _mm512_set1_epi64(1)), at, _mm512_setzero_si512(), domain};
-  philox_eight(a, philox_key_of(seed));
-  philox_eight(b, philox_key_of(seed));
-  for (int k = 0; k < 4; ++k)
-    _mm512_store_si512(out + 16 * k, _mm512_mask_blend_epi32(0xAAAA, a[k], _mm512_maskz_slli_epi64(0xff, b[k], 32)));
-}
 #else
-inline void noise_words(std::uint64_t seed, int position, std::uint32_t first, std::uint32_t* out) noexcept {
-  noise_words_plain(seed, position, first, out);
-}
+  void words(std::uint32_t first, std::uint32_t* words) const noexcept { words_plain(first, words); }
 #endif
 
-inline bool any_at_least(float const* x, float t) noexcept {
+ private:
+#if defined(__AVX512F__)
+  /// One round on eight counters in 64-bit lanes; the upper halves hold garbage that multiplications ignore. The
+  /// zero-masked forms with a full mask are the plain instructions; without it g++ 12 warns about its own header.
+  static void round(__m512i (&c)[4], std::uint64_t const (&key)[2]) noexcept {
+    __m512i const p0 = _mm512_maskz_mul_epu32(0xff, c[0], _mm512_set1_epi64(philox_multiplier[0]));
+    __m512i const p1 = _mm512_maskz_mul_epu32(0xff, c[2], _mm512_set1_epi64(philox_multiplier[1]));
+    __m512i const k0 = _mm512_set1_epi64(std::int64_t(key[0])), k1 = _mm512_set1_epi64(std::int64_t(key[1]));
+    c[0] = _mm512_ternarylogic_epi64(_mm512_maskz_srli_epi64(0xff, p1, 32), c[1], k0, 0x96);
+    c[2] = _mm512_ternarylogic_epi64(_mm512_maskz_srli_epi64(0xff, p0, 32), c[3], k1, 0x96);
+    c[1] = p1, c[3] = p0;
+  }
+#endif
+  philox_key key_;
+  std::uint32_t position_;
+  std::uint64_t keys_[10][2];
+};
+
+/// Whether one of `count` values, a multiple of 16, is at least t.
+inline bool any_at_least(float const* x, std::size_t count, float t) noexcept {
   std::uint32_t any = 0;
-  for (std::size_t i = 0; i < noise_block; i += lanes) {
+  for (std::size_t i = 0; i < count; i += lanes) {
     float_lanes v;
     load(v, x + i);
     any |= mask_at_least(v, t);
@@ -73,18 +83,21 @@ inline bool any_at_least(float const* x, float t) noexcept {
   return any != 0;
 }
 
-/// Bit j is clear only if x[j] + noise < best for certain: x + g >= best needs log2(w) <= (x - best) / ln 2, because
-/// E >= w; and the bits of a float, read as an integer, are a lower bound of its logarithm.
+/// For 32 ids: bit i is clear only if x[i] + noise < best for certain. That x + g >= best needs log2(w) <= (x - best) / ln 2,
+/// because -log(1 - w) >= w; and the bits of a float, read as an integer, are a lower bound of its logarithm.
 inline std::uint32_t may_win(float const* x, std::uint32_t const* words, float best) noexcept {
-  using word_lanes = std::uint32_t __attribute__((vector_size(64)));
-  float_lanes v;
-  word_lanes w;
-  load(v, x);
+  int_lanes w;
   std::memcpy(&w, words, sizeof w);
-  int_lanes const bits = (int_lanes)__builtin_convertvector(w, float_lanes);
-  float_lanes const lower = __builtin_convertvector(bits, float_lanes) * 0x1p-23f - (127.0f + 32.0f);
-  v = (v - best) * 1.44269504f - lower;
-  return mask_at_least(v, -1e-3f);   // rounding errors of this line are below 1e-4
+  std::uint32_t found = 0;
+  for (int half = 0; half < 2; ++half) {
+    int_lanes const upper = half ? (w >> 16) & 0xffff : w & 0xffff;
+    int_lanes const bits = (int_lanes)__builtin_convertvector(upper, float_lanes);
+    float_lanes v;
+    load(v, x + half * lanes);
+    v = (v - best) * 1.44269504f - (__builtin_convertvector(bits, float_lanes) * 0x1p-23f - (127.0f + 16.0f));
+    found |= mask_at_least(v, -1e-3f) << (16 * half);   // rounding errors of the line above are below 1e-4
+  }
+  return found;
 }
 
 }  // namespace verbatim::detail

@@ -1,6 +1,6 @@
 // What is read off one row of logits: peak, normaliser, log-probabilities, rank and the most likely ids.
-// Sums: exp in f32 in 16 lanes, accumulated in doubles per lane, lanes added in order; so the bits depend on the row and
-// its length alone. The functions are not inlined: there is one copy, so all callers get the same bits.
+// Sums: exp in f32 in 16 lanes, four blocks added as (a + b) + (c + d), that in doubles per lane, lanes in order at the end;
+// so the bits depend on the row and its length alone. The functions are not inlined: there is one copy, so all callers get the same bits.
 #pragma once
 #include <algorithm>
 #include <span>
@@ -14,15 +14,26 @@ namespace verbatim::detail {
 
 /// The largest value; NaN if the row is empty, holds a NaN, or its largest value is infinite.
 [[gnu::noinline]] inline float finite_peak(std::span<float const> row) noexcept {
-  float_lanes top = float_lanes{} + masked;
+  float_lanes top[4], v;
+  for (auto& t : top) t = float_lanes{} + masked;
   int_lanes bad{};
-  each_block(row, masked, [&](float_lanes const& v, std::size_t) {
-    top = v > top ? v : top;
-    bad |= (int_lanes)(v != v);
+  std::size_t i = 0;
+  for (; i + 4 * lanes <= row.size(); i += 4 * lanes)
+    for (int k = 0; k < 4; ++k) {
+      load(v, row.data() + i + k * lanes);
+      top[k] = v > top[k] ? v : top[k];
+      bad |= (int_lanes)(v != v);
+    }
+  each_block(row.subspan(i), masked, [&](float_lanes const& x, std::size_t) {
+    top[0] = x > top[0] ? x : top[0];
+    bad |= (int_lanes)(x != x);
   });
   float peak = masked;
   bool is_bad = false;
-  for (int j = 0; j < lanes; ++j) peak = std::max(peak, float(top[j])), is_bad |= bad[j] != 0;
+  for (int j = 0; j < lanes; ++j) {
+    for (auto const& t : top) peak = std::max(peak, float(t[j]));
+    is_bad |= bad[j] != 0;
+  }
   bool const finite = !is_bad && peak > masked && peak < -masked;
   return finite ? peak : std::numeric_limits<float>::quiet_NaN();
 }
@@ -30,7 +41,18 @@ namespace verbatim::detail {
 /// log(sum of exp(x - peak)).
 [[gnu::noinline]] inline double log_sum(std::span<float const> row, float peak) noexcept {
   double_half sum[2] = {};
-  each_block(row, masked, [&](float_lanes const& x, std::size_t) {
+  std::size_t i = 0;
+  for (; i + 4 * lanes <= row.size(); i += 4 * lanes) {
+    float_lanes e[4];
+    for (int k = 0; k < 4; ++k) {
+      load(e[k], row.data() + i + k * lanes);
+      e[k] -= peak;
+      exp_lanes(e[k]);
+    }
+    float_lanes const four = (e[0] + e[1]) + (e[2] + e[3]);
+    add_as_double(sum, four);
+  }
+  each_block(row.subspan(i), masked, [&](float_lanes const& x, std::size_t) {
     float_lanes v = x - peak;
     exp_lanes(v);
     add_as_double(sum, v);
@@ -40,11 +62,14 @@ namespace verbatim::detail {
 
 /// The lowest id whose value is at least t, or -1.
 [[gnu::noinline]] inline token first_at_least(std::span<float const> row, float t) noexcept {
-  for (std::size_t i = 0; i < row.size(); i += lanes) {
-    float_lanes v;
-    load_padded(v, row.data() + i, row.size() - i, masked);
+  float_lanes v;
+  std::size_t i = 0;
+  for (; i + lanes <= row.size(); i += lanes) {
+    load(v, row.data() + i);
     if (std::uint32_t const m = mask_at_least(v, t)) return token(i + std::size_t(std::countr_zero(m)));
   }
+  for (; i < row.size(); ++i)
+    if (row[i] >= t) return token(i);
   return -1;
 }
 

@@ -1,8 +1,7 @@
 // The largest threshold whose upper set {x >= t} reaches a count or a mass, exactly and without sorting: bisection over the
-// ordered bits of floats, full passes until few candidates are left, then over those alone. Weights sum without rounding
-// (multiples of 2^-35 in doubles), so any order gives the same bits.
-// Cost: up to about ten passes. Memory: 48 KiB of stack; mass_threshold keeps one float per id in thread-local scratch,
-// which is allocated at its first use on a thread (warm_scratch).
+// ordered bits of floats. Passes over the row until a quarter of it is left in question, then over those alone, and so on.
+// Weights are multiples of 2^-35 (at most 1, up to 2^18 of them), so doubles sum them without rounding, in any order.
+// Cost: about three passes. Memory: two floats per id in thread-local scratch, allocated at first use (warm_scratch).
 #pragma once
 #include <algorithm>
 #include <span>
@@ -13,75 +12,84 @@
 
 namespace verbatim::detail {
 
-inline constexpr std::size_t few = 4096;
-
-/// Grows this thread's scratch to `size` floats and returns it.
-inline float* warm_scratch(std::size_t size) {
+/// Grows this thread's scratch to what a row of `ids` needs and returns it.
+inline float* warm_scratch(std::size_t ids) {
   thread_local std::vector<float> scratch;
-  if (scratch.size() < size) scratch.resize((size + lanes - 1) / lanes * lanes);
+  std::size_t const size = ids + 2 * (ids / 4) + 8 * lanes;
+  if (scratch.size() < size) scratch.resize(size);
   return scratch.data();
 }
 
-/// The weight of {x >= t} and how many these are. `weight` null: every id weighs 1.
-struct upper { double weight; int count; };
-[[gnu::noinline]] inline upper upper_set(std::span<float const> row, float const* weight, float t) noexcept {
-  int count = 0;
+/// Values and their weights; `weight` null: each weighs 1.
+struct weighted {
+  std::span<float const> row;
+  float const* weight;
+};
+/// The weight of {x >= t} and how many these are.
+struct upper {
+  double weight;
+  std::size_t count;
+};
+[[gnu::noinline]] inline upper upper_set(weighted w, float t) noexcept {
+  std::size_t count = 0;
   double_half sum[2] = {};
-  if (!weight) {
-    each_block(row, masked, [&](float_lanes const& v, std::size_t) { count += std::popcount(mask_at_least(v, t)); });
+  if (!w.weight) {
+    each_block(w.row, masked, [&](float_lanes const& v, std::size_t) { count += std::size_t(std::popcount(mask_at_least(v, t))); });
     return {double(count), count};
   }
-  each_block(row, masked, [&](float_lanes const& v, std::size_t i) {
-    float_lanes w;
-    if (i + lanes <= row.size()) load(w, weight + i);
-    else load_padded(w, weight + i, row.size() - i, 0);
-    count += std::popcount(mask_at_least(v, t));
-    w = v >= t ? w : float_lanes{};
-    add_as_double(sum, w);
+  each_block(w.row, masked, [&](float_lanes const& v, std::size_t i) {
+    float_lanes m;
+    if (i + lanes <= w.row.size()) load(m, w.weight + i);
+    else load_padded(m, w.weight + i, w.row.size() - i, 0);
+    count += std::size_t(std::popcount(mask_at_least(v, t)));
+    m = v >= t ? m : float_lanes{};
+    add_as_double(sum, m);
   });
   return {total(sum), count};
 }
 
-/// Values and weights of the ids in [low, high), at most `few` of them; returns how many.
-inline std::size_t collect(std::span<float const> row, float const* weight, float low, float high, float* values, float* weights) {
+/// Moves what lies in [low, high) to `values` and `weights` (which may be the source itself). Both have 16 floats to spare.
+[[gnu::noinline]] inline weighted collect(weighted w, float low, float high, float* values, float* weights) noexcept {
   std::size_t n = 0;
-  each_block(row, masked, [&](float_lanes const& v, std::size_t i) {
-    for (std::uint32_t m = mask_at_least(v, low) & ~mask_at_least(v, high); m; m &= m - 1) {
-      std::size_t const at = i + std::size_t(std::countr_zero(m));
-      if (n < few) values[n] = row[at], weights[n] = weight ? weight[at] : 1.0f, ++n;
+  each_block(w.row, masked, [&](float_lanes const& v, std::size_t i) {
+    std::uint32_t const mask = mask_at_least(v, low) & ~mask_at_least(v, high);
+    if (!mask) return;
+    if (w.weight) {
+      float_lanes m;
+      load_padded(m, w.weight + i, w.row.size() - i, 0);
+      store_selected(weights + n, m, mask);
     }
+    n += store_selected(values + n, v, mask);
   });
-  return n;
+  return {{values, n}, w.weight ? weights : nullptr};
 }
 
-/// The largest float t in (masked, peak] with weight{x >= t} >= target, or `masked` where there is none.
-[[gnu::noinline]] inline float bisect(std::span<float const> row, float const* weight, float peak, double target) {
-  if (upper_set(row, weight, peak).weight >= target) return peak;
+/// The largest float t in (masked, peak] with weight{x >= t} >= target > 0, or `masked` where there is none.
+[[gnu::noinline]] inline float bisect(weighted w, float peak, double target, float* scratch) {
+  float* const values = scratch;
+  float* const weights = scratch + w.row.size() / 4 + 2 * lanes;
   // Invariant: weight{x >= low} reaches the target (or low is masked), weight{x >= high} does not.
-  std::uint32_t low = key_of(masked), high = key_of(peak);
-  upper above{0, upper_set(row, weight, peak).count}, below{0, int(row.size())};
-  above.weight = upper_set(row, weight, peak).weight;
-  for (float step = 1; std::size_t(below.count - above.count) > few && high - low > 1;) {
-    // First walk down from the peak in doubling steps, then halve: most of the float range is never visited.
+  std::uint32_t low = key_of(masked), high = key_of(peak) + 1;
+  std::size_t at_low = w.row.size(), at_high = 0;
+  double above = 0;   // the weight of {x >= high} that is no longer in w
+  for (float step = 4; high - low > 1;) {
     std::uint32_t mid = low + (high - low) / 2;
     if (low == key_of(masked) && step < 1e30f) mid = std::clamp(key_of(peak - step), low + 1, high - 1), step *= 2;
-    else if (low > key_of(masked)) mid = std::clamp(key_of(from_key(low) / 2 + from_key(high) / 2), low + 1, high - 1);
-    upper const u = upper_set(row, weight, from_key(mid));
-    if (u.weight >= target) low = mid, below = u;
-    else high = mid, above = u;
-  }
-  if (high - low <= 1) return from_key(low);
-  float values[few], weights[few];
-  std::size_t const n = collect(row, weight, from_key(low), from_key(high), values, weights);
-  while (high - low > 1) {
-    std::uint32_t const mid = low + (high - low) / 2;
-    if (above.weight + upper_set({values, n}, weights, from_key(mid)).weight >= target) low = mid;
-    else high = mid;
+    else if (at_low - at_high > 64) mid = std::clamp(key_of(from_key(low) / 2 + from_key(high) / 2), low + 1, high - 1);
+    upper const u = upper_set(w, from_key(mid));
+    if (above + u.weight >= target) low = mid, at_low = u.count;
+    else high = mid, at_high = u.count;
+    if (low == key_of(masked) || w.row.size() <= lanes || (at_low - at_high) > w.row.size() / 4) continue;
+    above += upper_set(w, from_key(high)).weight;
+    w = collect(w, from_key(low), from_key(high), values, weights);
+    at_low = w.row.size(), at_high = 0;
   }
   return from_key(low);
 }
 
-inline float count_threshold(std::span<float const> row, float peak, int k) { return bisect(row, nullptr, peak, k); }
+inline float count_threshold(std::span<float const> row, float peak, int k) {
+  return bisect({row, nullptr}, peak, k, warm_scratch(row.size()));
+}
 
 /// exp(x - peak) in multiples of 2^-35: adding and subtracting 1.5 * 2^-12 rounds small ones, larger ones are multiples.
 [[gnu::noinline]] inline double masses(std::span<float const> row, float peak, float* out) noexcept {
@@ -98,9 +106,9 @@ inline float count_threshold(std::span<float const> row, float peak, int k) { re
 }
 
 inline float mass_threshold(std::span<float const> row, float peak, float p) {
-  float* const scratch = warm_scratch(row.size() + lanes);
-  double const all = masses(row, peak, scratch);
-  return bisect(row, scratch, peak, double(p) * all);
+  float* const mass = warm_scratch(row.size());
+  double const all = masses(row, peak, mass);
+  return bisect({row, mass}, peak, std::max(double(p) * all, 0x1p-35), mass + row.size() + 2 * lanes);
 }
 
 }  // namespace verbatim::detail
