@@ -1,6 +1,6 @@
 // Grouped-query attention, with what varies between decoders as options: gqa<> (llama, mistral), gqa<qkv_bias> (qwen2),
-// gqa<qk_norm> (qwen3). The sliding window is a number of the config, per layer. Biases: qkv_bias always has them on q, k and
-// v; without it, "attention_bias" puts them on q, k, v and the output.
+// gqa<qk_norm> (qwen3). The sliding window is a number of the config, per layer. qkv_bias always has biases on q, k and
+// v; the others where the config says so ("attention_bias"), which may also put one on the output.
 #pragma once
 #include <tuple>
 
@@ -35,7 +35,7 @@ template <class... Options> struct gqa {
   static constexpr extents out_bias_shape(model_config const& c, int) { return vector_of_size(c.hidden); }
   static constexpr extents norm_shape(model_config const& c, int) { return vector_of_size(c.head_dim); }
   static constexpr bool with_qkv_bias(model_config const& c) { return has<verbatim::qkv_bias> || c.attention_bias; }
-  static constexpr bool with_out_bias(model_config const& c) { return !has<verbatim::qkv_bias> && c.attention_bias; }
+  static constexpr bool with_out_bias(model_config const& c) { return c.output_bias; }
   static constexpr bool with_norm(model_config const&) { return has<qk_norm>; }
 
   template <class Ops>
