@@ -10,7 +10,7 @@
 #include "verbatim/protocol/openai/logprobs.hpp"
 #include "verbatim/protocol/wire.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 /// How an answer is to look; fixed when the request is accepted.
 struct answer_shape {
@@ -100,4 +100,4 @@ inline void put_identity(std::string& out, answer_shape const& shape, std::strin
 inline constexpr std::string_view sse_done = "data: [DONE]\n\n";
 inline void put_event(std::string& out, std::string_view body) { out.append("data: ").append(body).append("\n\n"); }
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

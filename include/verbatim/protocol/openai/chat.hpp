@@ -11,7 +11,7 @@
 #include "verbatim/protocol/openai/messages.hpp"
 #include "verbatim/protocol/openai/sampling_fields.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 /// The conversation and how to render it: shared by chat and /tokenize.
 struct conversation {
@@ -95,4 +95,4 @@ std::optional<api_error> tokenise(conversation const& talk, Text const& text, Ch
   return std::nullopt;
 }
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

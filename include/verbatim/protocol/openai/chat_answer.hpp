@@ -6,7 +6,7 @@
 
 #include "verbatim/protocol/openai/answer.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 template <class Text, class Filter> class chat_answer {
  public:
@@ -120,4 +120,4 @@ template <class Text, class Filter> class chat_answer {
   std::string head_;
 };
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

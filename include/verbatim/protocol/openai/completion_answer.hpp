@@ -7,7 +7,7 @@
 
 #include "verbatim/protocol/openai/answer.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 template <class Text, class Filter> class completion_answer {
  public:
@@ -116,4 +116,4 @@ template <class Text, class Filter> class completion_answer {
   bool hide_special_ = true;
 };
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

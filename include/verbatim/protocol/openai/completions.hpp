@@ -8,7 +8,7 @@
 
 #include "verbatim/protocol/openai/sampling_fields.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 using text_or_ids = std::variant<std::string, std::vector<token>>;
 
@@ -81,4 +81,4 @@ inline completion_request read_completion(fields& f, model_card const& card, req
   return r;
 }
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

@@ -10,7 +10,7 @@
 #include "verbatim/protocol/metrics.hpp"
 #include "verbatim/protocol/openai/answer.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 template <class Form> class gather {
  public:
@@ -98,4 +98,4 @@ template <class Form> class gather {
   std::optional<api_error> failure_{};
 };
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

@@ -11,7 +11,7 @@
 #include "verbatim/protocol/mailbox.hpp"
 #include "verbatim/protocol/wire.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 namespace detail {
 
@@ -138,4 +138,4 @@ template <class Text> void put_prompt_logprobs(std::string& out, Text const& tex
   });
 }
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

@@ -9,7 +9,7 @@
 #include "verbatim/protocol/fields.hpp"
 #include "verbatim/protocol/model_card.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 namespace detail {
 
@@ -173,4 +173,4 @@ inline json read_tools(fields& f, request_bounds const& bounds) {
   return *tools;
 }
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

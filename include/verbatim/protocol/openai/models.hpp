@@ -6,7 +6,7 @@
 #include "verbatim/protocol/model_card.hpp"
 #include "verbatim/text/json.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 inline json model_json(model_card const& card) {
   json out;
@@ -44,4 +44,4 @@ inline std::string percent_decoded(std::string_view s) {
   return out;
 }
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

@@ -16,7 +16,7 @@
 #include "verbatim/protocol/openai/completion_answer.hpp"
 #include "verbatim/protocol/openai/gather.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 template <class Text, class Filter> class reply {
  public:
@@ -105,4 +105,4 @@ template <class Text, class Filter> class reply {
   std::atomic<phase> phase_{phase::pending};
 };
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

@@ -11,7 +11,7 @@
 #include "verbatim/protocol/exchange.hpp"
 #include "verbatim/protocol/openai/sampling_fields.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 enum class endpoint : std::uint8_t { chat, completions, tokenize, detokenize, models, model, health, version, metrics };
 
@@ -81,4 +81,4 @@ inline std::string warning_of(std::vector<std::string> const& names) {
   return out += '"';
 }
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

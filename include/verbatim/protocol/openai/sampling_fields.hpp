@@ -14,7 +14,7 @@
 #include "verbatim/protocol/fields.hpp"
 #include "verbatim/protocol/model_card.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 /// What both endpoints ask of a generation, and how the answer is to look.
 struct generation_fields {
@@ -218,4 +218,4 @@ template <class Text> void add_bad_words(Text const& text, std::vector<std::stri
   }
 }
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

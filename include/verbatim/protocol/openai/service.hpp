@@ -21,7 +21,7 @@
 #include "verbatim/protocol/openai/routes.hpp"
 #include "verbatim/protocol/openai/tokenize.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 struct service_options {
   std::vector<std::string> api_keys{};      ///< none: everyone may enter
@@ -33,7 +33,7 @@ struct service_options {
 
 template <class Text, class Chat, class Filter = plain_output> class service {
  public:
-  using reply = openai::reply<Text, Filter>;
+  using reply = openai_v1::reply<Text, Filter>;
   using reply_ptr = std::shared_ptr<reply>;
 
   /// `chat` may be null: the model brings no template.
@@ -237,4 +237,4 @@ template <class Text, class Chat, class Filter = plain_output> class service {
   std::atomic<bool> draining_{false};
 };
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1

@@ -7,7 +7,7 @@
 
 #include "verbatim/protocol/openai/chat.hpp"
 
-namespace verbatim::openai {
+namespace verbatim::openai_v1 {
 
 /// A body, or what is wrong.
 using text_answer = std::variant<std::string, api_error>;
@@ -69,4 +69,4 @@ template <class Text> text_answer detokenize(json const& body, Text const& text,
   return out += '}';
 }
 
-}  // namespace verbatim::openai
+}  // namespace verbatim::openai_v1
