@@ -18,10 +18,12 @@ def run(*command):
 
 
 def cmake_consumer(kind, work, compiler, *options):
-    run("cmake", "-S", HERE / kind, "-B", work / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1",
+    for source in (HERE / kind / "CMakeLists.txt", HERE / "main.cpp", HERE / "rollout.hpp"):
+        shutil.copy(source, work)
+    run("cmake", "-S", work, "-B", work / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1",
         f"-DCMAKE_CXX_COMPILER={compiler}", *launcher(), *options)
     run("cmake", "--build", work / "build")
-    return work / "build" / "consumer"
+    return work / "build" / "app"
 
 
 def launcher():
@@ -40,12 +42,13 @@ def main():
         shutil.rmtree(work)
     work.mkdir(parents=True)
     if args.kind == "add_subdirectory":
-        program = cmake_consumer(args.kind, work, args.compiler, f"-DVERBATIM_SOURCE={ROOT}")
+        (work / "verbatim").symlink_to(ROOT)
+        program = cmake_consumer(args.kind, work, args.compiler)
     elif args.kind == "find_package":
         run("cmake", "--install", args.build, "--prefix", work / "prefix")
         program = cmake_consumer(args.kind, work, args.compiler, f"-DCMAKE_PREFIX_PATH={work / 'prefix'}")
     else:
-        program = work / "consumer"
+        program = work / "app"
         run(*(["ccache"] if shutil.which("ccache") else []), args.compiler, "-std=c++20", "-O1", "-Wall", "-Wextra", "-Werror",
             f"-I{ROOT / 'include'}", "-c", HERE / "bare.cpp", "-o", work / "bare.o")
         run(args.compiler, work / "bare.o", "-o", program, "-lpcre2-8", "-pthread")

@@ -2,7 +2,8 @@
 """Code in the documentation is cut from programs that are built and run by the tests.
 
 A fenced block that follows `<!-- from: path -->` equals the file, and one that follows `<!-- from: path#mark -->` equals the
-text between the two lines `// [mark]` (or `# [mark]`) of that file. Every ```cpp block must have such a source; so must every
+text between the two lines `// [mark]` (or `# [mark]`) of that file; `path#concept:name`
+is the definition of a concept, `path#struct:name` and `path#enum:name` that of a type. Every ```cpp block must have such a source; so must every
 ```bash block, unless `<!-- shell -->` stands before it (commands that a test of their own runs). --update rewrites the blocks.
 """
 import pathlib
@@ -11,8 +12,30 @@ import sys
 import textwrap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"(?:<!-- (?P<how>from: (?P<source>\S+)|shell) -->\n)?```(?P<language>[a-z+]*)\n(?P<body>.*?)```\n", re.DOTALL)
+BLOCK = re.compile(r"(?:^ *<!-- (?P<how>from: (?P<source>\S+)|shell) -->\n)?^(?P<indent> *)```(?P<language>[a-z+]*)\n(?P<body>.*?)^ *```$",
+                   re.DOTALL | re.MULTILINE)
 NEEDS_SOURCE = {"cpp", "bash", "cmake", "python"}
+
+
+DEFINITION = {"concept": r"(template <[^>]*> )?concept {} =", "struct": r"struct {} {{", "enum": r"enum class {}\b"}
+
+
+def definition(text, kind, name, wanted):
+    """From `template <...>` to the semicolon that ends the definition."""
+    lines = text.splitlines(keepends=True)
+    starts = [i for i, line in enumerate(lines) if re.match(DEFINITION[kind].format(name), line)]
+    if len(starts) != 1:
+        raise ValueError(f"{wanted}: {len(starts)} definitions")
+    first = last = starts[0]
+    if kind == "concept" and not lines[first].startswith("template"):
+        first -= 1
+    depth = 0
+    while True:
+        code = re.sub(r"//.*", "", lines[last])
+        depth += sum(code.count(c) for c in "({") - sum(code.count(c) for c in ")}")
+        if depth == 0 and code.rstrip().endswith(";"):
+            return "".join(lines[first:last + 1])
+        last += 1
 
 
 def cut(source):
@@ -23,6 +46,9 @@ def cut(source):
     text = path.read_text()
     if not mark:
         return text
+    kind, _, name = mark.partition(":")
+    if kind in DEFINITION:
+        return definition(text, kind, name, source)
     lines = text.splitlines(keepends=True)
     marks = [i for i, line in enumerate(lines) if re.fullmatch(rf"\s*(//|#) \[{re.escape(mark)}\]\s*", line)]
     if len(marks) != 2:
@@ -49,6 +75,7 @@ def check(path, update, problems):
         except ValueError as error:
             problems.append(f"{where}: {error}")
             return match[0]
+        wanted = textwrap.indent(wanted, match["indent"])
         if match["body"] != wanted and not update:
             problems.append(f"{where}: differs from {match['source']} (tests/doc/snippets.py --update rewrites it)")
         return match[0].replace("```" + match["language"] + "\n" + match["body"], "```" + match["language"] + "\n" + wanted)
