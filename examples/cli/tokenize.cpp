@@ -1,0 +1,40 @@
+// verbatim tokenize: texts to token ids, as JSON lines.
+#include <cstdio>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+#include "options.hpp"
+#include "verbatim/text/bpe.hpp"
+
+int run_tokenize(int argc, char** argv) {
+  std::string path;
+  bool special = false;
+  cli::options o("tokenize", "Encodes texts with the tokenizer of a model.");
+  o.text("--tokenizer", "PATH", path, "tokenizer.json or the directory that holds it").required();
+  o.flag("--special", special, "with the special tokens that belong around a text");
+  o.notes("Reads {\"name\": .., \"text\": ..} a line on standard input, writes {\"name\": .., \"ids\": [..]} a line.");
+  if (auto code = o.parse(argc, argv)) return *code;
+  auto const tokenizer = verbatim::bpe::load(path);
+  std::vector<verbatim::token> ids;
+  std::size_t number = 0;
+  for (std::string line; std::getline(std::cin, line);) {
+    ++number;
+    if (line.empty()) continue;
+    verbatim::json const in = verbatim::parse_json(line);
+    if (!in.is_object() || !in.contains("text") || !in["text"].is_string()) {
+      std::fprintf(stderr, "line %zu: an object with a string \"text\" expected\n", number);
+      return cli::failure;
+    }
+    ids.clear();
+    auto const& text = in["text"].get_ref<std::string const&>();
+    if (special) tokenizer.encode_with_special(text, ids);
+    else tokenizer.encode(text, ids);
+    verbatim::json out = verbatim::json::object();
+    if (in.contains("name")) out["name"] = in["name"];
+    out["ids"] = ids;
+    std::cout << verbatim::dump_json(out) << '\n';
+  }
+  return std::cout.flush() ? cli::success : cli::failure;
+}
