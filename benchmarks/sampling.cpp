@@ -78,8 +78,9 @@ int plain(std::span<float> row, sampling_params const& p, std::mt19937_64& rando
 
 void line(char const* name, sampling_params const& p, int top, std::vector<std::vector<float>> const& flat,
           std::vector<std::vector<float>> const& peaked) {
-  static std::vector<std::uint16_t> const counts(vocabulary, 1);
-  static std::vector<std::uint8_t> const in_prompt(vocabulary, 1);
+  static std::vector<std::uint16_t> counts(vocabulary);
+  static std::vector<std::uint8_t> in_prompt(vocabulary);
+  for (std::size_t i = 0; i < 4000; ++i) (i % 2 ? counts[i * 7919 % vocabulary] = 1 : in_prompt[i * 7919 % vocabulary] = 1);
   row_history h;
   h.output_counts = counts.data(), h.in_prompt = in_prompt.data();
   std::vector<score> tops((std::size_t(top)));

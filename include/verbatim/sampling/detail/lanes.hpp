@@ -25,6 +25,11 @@ inline void load_padded(float_lanes& v, float const* p, std::size_t count, float
   for (int j = 0; j < lanes; ++j) block[j] = std::size_t(j) < count ? p[j] : pad;
   load(v, block);
 }
+/// The block of `p` at i, zeros beyond `size`.
+inline void load_at(float_lanes& v, float const* p, std::size_t i, std::size_t size) noexcept {
+  if (i + lanes <= size) load(v, p + i);
+  else load_padded(v, p + i, size - i, 0);
+}
 /// Calls f(vector, first index) for each block of 16; the last one is padded with `pad`.
 template <class F> inline void each_block(std::span<float const> row, float pad, F&& f) {
   std::size_t i = 0;
@@ -82,9 +87,10 @@ inline std::size_t store_selected(float* to, float_lanes const& v, std::uint32_t
 /// Adds the lanes to two sets of eight double accumulators.
 inline void add_as_double(double_half (&sum)[2], float_lanes const& v) noexcept {
 #if defined(__AVX512F__)
-  __m256 const upper = _mm256_castpd_ps(_mm512_maskz_extractf64x4_pd(0xff, _mm512_castps_pd((__m512)v), 1));
-  sum[0] += (double_half)_mm512_maskz_cvtps_pd(0xff, _mm512_castps512_ps256((__m512)v));
-  sum[1] += (double_half)_mm512_maskz_cvtps_pd(0xff, upper);
+  __m512d const bits = _mm512_castps_pd((__m512)v);   // zero-masked forms: see detail/noise.hpp
+  __m256d const low = _mm512_maskz_extractf64x4_pd(0xff, bits, 0), high = _mm512_maskz_extractf64x4_pd(0xff, bits, 1);
+  sum[0] += (double_half)_mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(low));
+  sum[1] += (double_half)_mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(high));
 #else
   float_half low, high;
   std::memcpy(&low, &v, sizeof low);

@@ -39,8 +39,7 @@ struct upper {
   }
   each_block(w.row, masked, [&](float_lanes const& v, std::size_t i) {
     float_lanes m;
-    if (i + lanes <= w.row.size()) load(m, w.weight + i);
-    else load_padded(m, w.weight + i, w.row.size() - i, 0);
+    load_at(m, w.weight, i, w.row.size());
     count += std::size_t(std::popcount(mask_at_least(v, t)));
     m = v >= t ? m : float_lanes{};
     add_as_double(sum, m);
@@ -56,7 +55,7 @@ struct upper {
     if (!mask) return;
     if (w.weight) {
       float_lanes m;
-      load_padded(m, w.weight + i, w.row.size() - i, 0);
+      load_at(m, w.weight, i, w.row.size());
       store_selected(weights + n, m, mask);
     }
     n += store_selected(values + n, v, mask);
@@ -70,19 +69,19 @@ struct upper {
   float* const weights = scratch + w.row.size() / 4 + 2 * lanes;
   // Invariant: weight{x >= low} reaches the target (or low is masked), weight{x >= high} does not.
   std::uint32_t low = key_of(masked), high = key_of(peak) + 1;
-  std::size_t at_low = w.row.size(), at_high = 0;
-  double above = 0;   // the weight of {x >= high} that is no longer in w
+  upper at_low{0, w.row.size()}, at_high{0, 0};
+  double above = 0;   // the weight of what lies above w, which is no longer looked at
   for (float step = 4; high - low > 1;) {
     std::uint32_t mid = low + (high - low) / 2;
     if (low == key_of(masked) && step < 1e30f) mid = std::clamp(key_of(peak - step), low + 1, high - 1), step *= 2;
-    else if (at_low - at_high > 64) mid = std::clamp(key_of(from_key(low) / 2 + from_key(high) / 2), low + 1, high - 1);
+    else if (at_low.count - at_high.count > 64) mid = std::clamp(key_of(from_key(low) / 2 + from_key(high) / 2), low + 1, high - 1);
     upper const u = upper_set(w, from_key(mid));
-    if (above + u.weight >= target) low = mid, at_low = u.count;
-    else high = mid, at_high = u.count;
-    if (low == key_of(masked) || w.row.size() <= lanes || (at_low - at_high) > w.row.size() / 4) continue;
-    above += upper_set(w, from_key(high)).weight;
+    if (above + u.weight >= target) low = mid, at_low = u;
+    else high = mid, at_high = u;
+    if (low == key_of(masked) || w.row.size() <= lanes || at_low.count - at_high.count > w.row.size() / 4) continue;
+    above += at_high.weight;
     w = collect(w, from_key(low), from_key(high), values, weights);
-    at_low = w.row.size(), at_high = 0;
+    at_low.count = w.row.size(), at_high = {0, 0};
   }
   return from_key(low);
 }
