@@ -1,0 +1,46 @@
+// verbatim serve: an OpenAI-compatible server for one model directory.
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "commands.hpp"
+#include "model_dispatch.hpp"
+#include "options.hpp"
+#include "verbatim/front/serve.hpp"
+
+int run_serve(int argc, char** argv) {
+  std::string model;
+  verbatim::engine_config engine_options;
+  verbatim::openai front;
+  int port = front.port, drain = 30;
+  double kv_gib = 0;
+  cli::options o(argv[0], "Serves a model over HTTP: chat, completions, tokenisation, models, metrics.");
+  o.text("--model", "DIR", model, "model directory in Hugging Face layout").required();
+  o.text("--address", "IP", front.address, "where to listen; one that others can reach needs a key or --allow-open");
+  o.number("--port", "N", port, 0, 65535, "0: any free one");
+  o.text("--name", "NAME", front.name, "of the model, for clients; empty: the directory's");
+  o.texts("--api-key", "KEY", front.api_keys, "clients must send one of these");
+  o.flag("--allow-open", front.allow_open, "let other machines in without a key");
+  o.flag("--strict", front.strict, "unknown request fields are errors");
+  o.number("--max-batch", "N", engine_options.max_batch, 1, 4096, "sequences in a step");
+  o.number("--context", "N", engine_options.context, 0, 1 << 24, "tokens of a sequence; 0: what the model was made for");
+  o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: chosen by the engine");
+  o.number("--threads", "N", engine_options.threads, 0, 1024, "that compute; 0: all cores");
+  o.number("--io-threads", "N", front.http.io_threads, 1, 64, "that serve sockets");
+  o.number("--workers", "N", front.http.workers, 1, 256, "that render templates and tokenise");
+  o.number("--queue", "N", engine_options.queue, 1, 1 << 20, "unfinished requests at most; beyond it clients get 429");
+  o.number("--drain", "SECONDS", drain, 0, 86400, "for running requests after Ctrl-C");
+  o.notes("Endpoints: /v1/chat/completions /v1/completions /v1/models /tokenize /detokenize /health /version /metrics");
+  if (auto code = o.parse(argc, argv)) return *code;
+
+  engine_options.checkpoint = model;
+  engine_options.kv_bytes = static_cast<std::size_t>(kv_gib * double(1 << 30));
+  front.port = static_cast<unsigned short>(port);
+  front.drain_time = std::chrono::seconds(drain);
+  front.log = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };
+  verbatim::check_exposure(front);   // before the model is loaded
+  std::fprintf(stderr, "loading %s\n", model.c_str());
+  return with_model(engine_options, [&](auto& engine) { return verbatim::serve(engine, front); });
+}
