@@ -5,6 +5,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "verbatim/backend/cpu/mac.hpp"
 #include "verbatim/backend/cpu/pack.hpp"
@@ -58,17 +59,27 @@ template <class Isa, class F> VERBATIM_INLINE void with_rows(int count, F&& f) {
   });
 }
 
-/// One panel against `count` rows, 1 <= count <= block_of<Isa>::rows. Calls out(row, column within the panel, vector).
-template <class Isa, class T, class Out>
-inline void multiply_rows(std::uint32_t const* panel, int steps, T const* x, std::size_t stride, int count, Out&& out) noexcept {
+/// One panel against `count` rows, 1 <= count <= block_of<Isa>::rows, into to[row][64]. The one place where the register
+/// blocks are instantiated; what is done with the sums happens outside, on a tile that is still in L1.
+template <class Isa, class T>
+__attribute__((noinline)) void multiply_rows(std::uint32_t const* panel, int steps, T const* x, std::size_t stride, int count,
+                                             float* to) noexcept {
   constexpr int tiles = block_of<Isa>::tiles;
   for (int t = 0; t < panel_tiles; t += tiles)
     with_rows<Isa>(count, [&](auto rows) {
       multiply_block<Isa, T, rows, tiles>(
           panel + t * tree_lanes, panel_strides, steps, [&](int r) { return x + std::size_t(r) * stride; },
-          [&](int row, int tile, auto v) __attribute__((always_inline)) { out(row, (t + tile) * tree_lanes, v); });
+          [&](int row, int tile, auto v) __attribute__((always_inline)) {
+            v.store(to + row * panel_outputs + (t + tile) * tree_lanes);
+          });
     });
 }
+
+/// The tile that multiply_rows fills.
+template <class Isa> struct alignas(64) row_tile {
+  float value[block_of<Isa>::rows * panel_outputs];
+  float* row(int r) noexcept { return value + r * panel_outputs; }
+};
 
 /// Calls f(first row, rows) over `rows` rows in blocks of nearly equal size, at most block_of<Isa>::rows each.
 template <class Isa, class F> VERBATIM_INLINE void for_row_blocks(int rows, F&& f) noexcept {
@@ -81,12 +92,14 @@ template <class Isa, class F> VERBATIM_INLINE void for_row_blocks(int rows, F&& 
   }
 }
 
-/// One panel against all rows of x. Calls out(row, column within the panel, vector).
+/// One panel against all rows of x. Calls out(row, column within the panel, sums of 16 outputs).
 template <class Isa, class T, class Out>
 inline void multiply_panel(std::uint32_t const* panel, int steps, rows_of<T> x, Out&& out) noexcept {
   for_row_blocks<Isa>(x.rows, [&](int first, int count) {
-    multiply_rows<Isa, T>(panel, steps, x.row(first), x.stride, count,
-                          [&](int row, int column, auto v) __attribute__((always_inline)) { out(first + row, column, v); });
+    row_tile<Isa> tile;
+    multiply_rows<Isa, T>(panel, steps, x.row(first), x.stride, count, tile.value);
+    for (int r = 0; r < count; ++r)
+      for (int c = 0; c < panel_outputs; c += tree_lanes) out(first + r, c, vector_of<Isa>::load(tile.row(r) + c));
   });
 }
 

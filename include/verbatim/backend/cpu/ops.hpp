@@ -107,7 +107,7 @@ template <cpu::instruction_set Isa, class T> class ops<Isa, T> {
   /// T(x w^T + bias); an empty bias is none. Columns are the packed ones, parts at w.offset(part).
   rows linear(rows x, matrix const& w, vector const& bias = none) noexcept {
     rows const y = workspace_.take(x.rows, w.outputs());
-    multiply(x, w, bias, [&](int r, int column, V v) __attribute__((always_inline)) { v.store(y.row(r) + column); });
+    multiply(x, w, bias, [&](int r, int column, V v) { v.store(y.row(r) + column); });
     return y;
   }
 
@@ -188,14 +188,14 @@ template <cpu::instruction_set Isa, class T> class ops<Isa, T> {
   /// Logits stay f32, as the products accumulated: rounding them to bf16 would only add noise and ties.
   logits_view logits(rows x, matrix const& head) noexcept {
     std::size_t const stride = std::size_t(head.outputs());
-    multiply(x, head, none, [&](int r, int column, V v) __attribute__((always_inline)) { v.store(logits_.data() + std::size_t(r) * stride + column); });
+    multiply(x, head, none, [&](int r, int column, V v) { v.store(logits_.data() + std::size_t(r) * stride + column); });
     return {logits_.data(), x.rows, stride, head.rows(0)};
   }
 
   // --- fused offers: the same bits as the operations that they join ----------------------------------------------------
   /// x = T(x + T(h w^T + bias)).
   void linear_add(rows x, rows h, matrix const& w, vector const& bias) noexcept {
-    multiply(h, w, bias, [&](int r, int column, V v) __attribute__((always_inline)) {
+    multiply(h, w, bias, [&](int r, int column, V v) {
       (V::load(x.row(r) + column) + cpu::rounded_to<T>(v)).store(x.row(r) + column);
     });
   }
@@ -206,13 +206,13 @@ template <cpu::instruction_set Isa, class T> class ops<Isa, T> {
     rows const y = workspace_.take(x.rows, w.outputs() / 2);
     by_panels(x, w, panels, [&](int panel) {
       cpu::for_row_blocks<Isa>(x.rows, [&](int first, int count) {
-        alignas(64) float gate[cpu::block_of<Isa>::rows][cpu::panel_outputs];
-        cpu::multiply_rows<Isa, T>(w.panel(panel), w.steps(), x.row(first), x.stride, count,
-            [&](int r, int column, V v) __attribute__((always_inline)) { cpu::rounded_to<T>(v).store(gate[r] + column); });
-        cpu::multiply_rows<Isa, T>(w.panel(panels + panel), w.steps(), x.row(first), x.stride, count,
-            [&](int r, int column, V v) __attribute__((always_inline)) {
-              cpu::silu_mul<T>(V::load(gate[r] + column), cpu::rounded_to<T>(v)).store(y.row(first + r) + panel * cpu::panel_outputs + column);
-            });
+        cpu::row_tile<Isa> gate, up;
+        cpu::multiply_rows<Isa, T>(w.panel(panel), w.steps(), x.row(first), x.stride, count, gate.value);
+        cpu::multiply_rows<Isa, T>(w.panel(panels + panel), w.steps(), x.row(first), x.stride, count, up.value);
+        for (int r = 0; r < count; ++r)
+          for (int c = 0; c < cpu::panel_outputs; c += tree_lanes)
+            cpu::silu_mul<T>(cpu::rounded_to<T>(V::load(gate.row(r) + c)), cpu::rounded_to<T>(V::load(up.row(r) + c)))
+                .store(y.row(first + r) + panel * cpu::panel_outputs + c);
       });
     });
     return y;
@@ -260,7 +260,7 @@ template <cpu::instruction_set Isa, class T> class ops<Isa, T> {
   /// out(row, column, x w^T + bias in f32) for 16 columns at a time.
   template <class Out> void multiply(rows x, matrix const& w, vector const& bias, Out&& out) noexcept {
     by_panels(x, w, w.panels(), [&](int panel) {
-      cpu::multiply_panel<Isa, T>(w.panel(panel), w.steps(), x, [&](int r, int column, V v) __attribute__((always_inline)) {
+      cpu::multiply_panel<Isa, T>(w.panel(panel), w.steps(), x, [&](int r, int column, V v) {
         int const c = panel * cpu::panel_outputs + column;
         out(r, c, bias.empty() ? v : v + V::load(bias.data() + c));
       });
