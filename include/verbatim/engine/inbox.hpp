@@ -66,7 +66,10 @@ class inbox {
     return true;
   }
   void finished() noexcept { unfinished_.fetch_sub(1, std::memory_order_relaxed); }
-  void publish(engine_stats const& s) { std::lock_guard lock(stats_mutex_); stats_ = s; }
+  /// Never blocks: while somebody reads the counters, this publication is skipped; the next step brings newer ones.
+  void publish(engine_stats const& s) {
+    if (std::unique_lock lock(stats_mutex_, std::try_to_lock); lock) stats_ = s;
+  }
   /// Sleeps until a job is there, the inbox is closed or the time is over.
   void wait(std::chrono::milliseconds at_most) {
     std::unique_lock lock(mutex_);

@@ -1,0 +1,102 @@
+// From sampled tokens to events: appends the token, detokenises, looks for stops, tells the sink.
+// Per token: O(bytes of the token); no allocation once the buffers are warm.
+#pragma once
+#include <algorithm>
+#include <span>
+#include <string>
+
+#include "verbatim/engine/continuation.hpp"
+
+namespace verbatim::detail {
+
+/// Delivers the events of continuations. `Text` is the pipeline's tokenizer; null when the model brings none.
+template <class Text> class delivery {
+ public:
+  using continuation_type = continuation<typename Text::stream>;
+
+  delivery(Text const* text, int context, engine_stats& stats) : text_(text), context_(context), stats_(&stats) {}
+
+  /// The first event of a continuation: the prompt is computed.
+  void announce(continuation_type& c) {
+    if (std::exchange(c.announced, true)) return;
+    event e;
+    e.what = event::kind::started;
+    e.index = c.index;
+    e.prompt = c.owner->prompt;
+    e.prompt_tokens = c.prompt_size();
+    e.cached_tokens = c.cached;
+    c.owner->source.sink(e);
+  }
+
+  /// One sampled token. True when it was the last one; the caller then gives the pages back.
+  bool token(continuation_type& c, sampled const& s, std::span<score const> top) {
+    group& g = *c.owner;
+    c.append(s.id);
+    ++stats_->generated_tokens;
+    bool const stop = std::find(g.stops.begin(), g.stops.end(), s.id) != g.stops.end();
+    std::string const* matched = nullptr;
+    shown_.clear();
+    if (text_ && (!stop || g.ask().include_stop_text)) {
+      piece_.clear();
+      c.stream->push(*text_, s.id, piece_);
+      if (c.output_size() <= c.sampling.min_tokens)
+        shown_ += piece_;
+      else
+        matched = c.stop->push(piece_, shown_);
+    }
+    event e;
+    e.index = c.index;
+    e.sample = s;
+    e.top = top;
+    e.text = shown_;
+    g.source.sink(e);
+    if (stop) return finish(c, finish_reason::stop, s.id), true;
+    if (matched) return finish(c, finish_reason::stop, -1, matched), true;
+    if (c.output_size() >= g.ask().max_tokens || int(c.ids.size()) >= context_)
+      return finish(c, finish_reason::length), true;
+    return false;
+  }
+
+  /// The last event of a continuation. Counts it; the pages are the caller's affair.
+  void finish(continuation_type& c, finish_reason why, verbatim::token stop_token = -1,
+              std::string const* stop_text = nullptr, std::string_view error = {}) {
+    if (c.state == phase::finished) return;
+    event e;
+    e.what = event::kind::finished;
+    e.index = c.index;
+    shown_.clear();
+    if (text_ && c.stream && !stop_text) {
+      piece_.clear();
+      c.stream->finish(*text_, piece_);
+      stop_text = c.stop->push(piece_, shown_);
+      if (stop_text) why = finish_reason::stop; else c.stop->finish(shown_);
+    }
+    e.text = shown_;
+    e.finish = why;
+    e.stop_token = stop_token;
+    if (stop_text) e.stop_text = *stop_text;
+    e.error = error;
+    e.prompt_tokens = c.prompt_size();
+    c.state = phase::finished;
+    --c.owner->open;
+    count(why);
+    c.owner->source.sink(e);
+  }
+
+ private:
+  void count(finish_reason why) {
+    switch (why) {
+      case finish_reason::stop: ++stats_->finished_stop; break;
+      case finish_reason::length: ++stats_->finished_length; break;
+      case finish_reason::cancelled: ++stats_->finished_cancelled; break;
+      default: ++stats_->finished_error; break;
+    }
+  }
+
+  Text const* text_;
+  int context_;
+  engine_stats* stats_;
+  std::string piece_, shown_;   // reused
+};
+
+}  // namespace verbatim::detail

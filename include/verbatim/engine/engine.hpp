@@ -1,0 +1,85 @@
+// engine<Pipeline>: one model, one loop. A facade: this header declares it, engine.ipp.hpp defines it, and one
+// translation unit of the program instantiates it (verbatim_instantiate in the CMake package), so that what includes
+// this never compiles kernels. One indirection per call, none per token.
+// Threads: submit and ticket::cancel from anywhere; poll (and score) from one thread at a time, the one that drives.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "verbatim/engine/inbox.hpp"
+#include "verbatim/engine/pipeline.hpp"
+#include "verbatim/engine/request.hpp"
+#include "verbatim/model/config.hpp"
+#include "verbatim/text/chat_template.hpp"
+#include "verbatim/weights/config_json.hpp"
+
+namespace verbatim {
+
+/// Values of an engine; types are in the pipeline.
+struct engine_config {
+  std::filesystem::path checkpoint{};      ///< model directory in Hugging Face layout
+  bool random_weights = false;             ///< only config.json is read (file or directory); weights are seeded noise
+  int threads = 0;                         ///< 0: all cores
+  int max_batch = 64;                      ///< sequences in a step
+  int step_tokens = 512;                   ///< rows of a step: decode first, the rest for chunks of prompts
+  int context = 0;                         ///< tokens of a sequence; 0: what the model was made for
+  std::size_t kv_bytes = 0;                ///< memory for the KV cache; 0: what max_batch full contexts need, at most a quarter of RAM
+  int max_logprobs = 20;                   ///< alternatives per token that a request may ask for
+  std::size_t queue = 4096;                ///< unfinished requests at most
+};
+
+/// Sizes that a user asks about before or after loading.
+struct engine_memory {
+  std::size_t weight_bytes, kv_bytes;
+  int kv_pages, page_tokens;
+};
+
+template <class P> class engine {
+  static_assert(check<P>());
+
+ public:
+  using pipeline_type = P;
+  using config_type = engine_config;
+
+  /// Loads the checkpoint. Throws error("checkpoint" | "config" | "tokenizer" | "template" | "engine", …).
+  explicit engine(engine_config);
+  ~engine();
+  engine(engine&&) noexcept;
+  engine& operator=(engine&&) noexcept;
+
+  /// What the numbers of this engine promise, as one number to compare with a trainer's.
+  static constexpr std::uint64_t contract() { return digest(P::contract); }
+
+  /// The queue that fronts submit to.
+  inbox& jobs();
+  ticket submit(request r, event_sink sink) { return jobs().submit(std::move(r), std::move(sink)); }
+  static void cancel(ticket const& t) noexcept { t.cancel(); }
+  /// Runs one step. False: there is nothing to do until something is submitted.
+  bool poll();
+  engine_stats stats() const;
+
+  /// Log-probability of each id after the first, given those before it (temperature 1). One pass. Drives the engine.
+  std::vector<float> score(std::span<token const> ids);
+
+  bool has_text() const noexcept;
+  /// Throws error("engine", 8) when the checkpoint has no tokenizer (random weights).
+  typename P::text const& text() const;
+  chat_template const* chat() const noexcept;   ///< null: the model brings none
+  model_config const& config() const noexcept;
+  generation_defaults const& defaults() const noexcept;
+  std::string const& name() const noexcept;     ///< of the model directory
+  int context() const noexcept;                 ///< tokens that a sequence may have here
+  engine_memory memory() const noexcept;
+
+ private:
+  struct impl;
+  std::unique_ptr<impl> self_;
+};
+
+}  // namespace verbatim

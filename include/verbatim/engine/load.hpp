@@ -1,0 +1,89 @@
+// From engine_config to the loaded parts of an engine: config, tokenizer, template, KV plan, weights.
+#pragma once
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include <unistd.h>
+
+#include "verbatim/backend/cpu/ops.hpp"
+#include "verbatim/engine/engine.hpp"
+#include "verbatim/model/loaded_model.hpp"
+#include "verbatim/weights/checkpoint.hpp"
+#include "verbatim/weights/floors.hpp"
+#include "verbatim/weights/random_weights.hpp"
+
+namespace verbatim::detail {
+
+template <class P> struct loaded_parts {
+  using model_type = loaded_model<typename P::architecture, typename P::device, typename P::dtype>;
+  model_config config;
+  generation_defaults defaults;
+  std::string name;
+  int context = 0;
+  ops_limits limits{};
+  std::optional<typename P::text> text;
+  std::optional<chat_template> chat;
+  std::unique_ptr<model_type> model;
+};
+
+inline void check_values(engine_config const& c) {
+  auto const in = [](char const* what, long value, long low, long high) {
+    if (value < low || value > high)
+      throw error("engine", 9, std::string(what) + ": " + std::to_string(low) + " to " + std::to_string(high) + " expected, " + std::to_string(value) + " found");
+  };
+  in("threads", c.threads, 0, 1024);
+  in("max_batch", c.max_batch, 1, 4096);
+  in("step_tokens", c.step_tokens, 1, 65536);
+  in("context", c.context, 0, 1 << 24);
+  in("max_logprobs", c.max_logprobs, 0, 1024);
+}
+
+/// How many KV pages: what was asked for in bytes, else a full context for every sequence of a batch, within a quarter
+/// of the machine's memory. Never more than a batch can use.
+inline int plan_pages(engine_config const& c, int context, int page, std::size_t bytes_per_token) {
+  std::size_t const page_bytes = bytes_per_token * std::size_t(page);
+  std::size_t const ram = std::size_t(sysconf(_SC_PHYS_PAGES)) * std::size_t(sysconf(_SC_PAGE_SIZE));
+  std::size_t const wanted = std::size_t(c.max_batch) * std::size_t((context + page - 1) / page);
+  std::size_t const pages = std::min(wanted, (c.kv_bytes ? c.kv_bytes : ram / 4) / page_bytes);
+  if (pages == 0) throw error("engine", 9, "kv_bytes: one page of the KV cache needs " + std::to_string(page_bytes) + " bytes");
+  return int(std::min<std::size_t>(pages, 1u << 24));
+}
+
+template <class P> loaded_parts<P> load_parts(engine_config const& c) {
+  check_values(c);
+  loaded_parts<P> out;
+  auto description = read_config(c.checkpoint);
+  out.config = std::move(description.config);
+  out.defaults = description.defaults;
+  auto const directory = std::filesystem::is_directory(c.checkpoint) ? c.checkpoint : c.checkpoint.parent_path();
+  out.name = std::filesystem::weakly_canonical(directory).filename().string();
+  if (std::filesystem::exists(directory / "tokenizer.json")) {
+    out.text.emplace(P::text::load(directory));
+    out.text->set_stop(out.config.eos);
+    out.chat = chat_template::load(directory);
+  }
+
+  int const wanted = c.context ? std::min(c.context, out.config.context) : out.config.context;
+  int const pages = plan_pages(c, wanted, P::cache::page, std::size_t(weights::floors_of(out.config, sizeof(typename P::dtype)).kv_bytes));
+  out.context = int(std::min<long>(wanted, long(pages) * P::cache::page));
+  int const rows = std::max(c.step_tokens, c.max_batch);
+  int const threads = c.threads ? c.threads : int(std::max(1u, std::thread::hardware_concurrency()));
+  out.limits = {.tokens = rows, .slices = c.max_batch, .outputs = std::min(rows, std::max(c.max_batch, 16)),
+                .pages = pages, .page = P::cache::page, .threads = threads};
+  out.model = std::make_unique<typename loaded_parts<P>::model_type>(out.config, out.limits, P::contract);
+  if (c.random_weights) {
+    weights::random_weights source(out.config);
+    out.model->load(source);
+  } else {
+    weights::checkpoint source(directory);
+    out.model->load(source);
+    source.release();
+  }
+  return out;
+}
+
+}  // namespace verbatim::detail

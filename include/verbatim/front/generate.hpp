@@ -1,0 +1,63 @@
+// The in-process generator: requests in, completions out, on the calling thread. Uses only the engine's public surface.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "verbatim/engine/engine.hpp"
+
+namespace verbatim {
+
+/// One finished continuation.
+struct completion {
+  std::size_t request = 0;               ///< index into the requests given
+  int index = 0;                         ///< which of that request's `count`
+  std::vector<token> ids{};              ///< output tokens, a stop token included
+  std::vector<float> logprobs{};         ///< of each output token
+  std::string text{};                    ///< empty when the model brings no tokenizer
+  finish_reason finish = finish_reason::none;
+  token stop_token = -1;
+  std::string error{};                   ///< finish == error: why
+};
+
+/// Runs all requests to their end, batched together. Returns request by request, each with its continuations in order.
+/// Drives the engine: nothing else may poll it meanwhile. Throws error("engine", 1 | 2) when the queue refuses.
+template <class P> std::vector<completion> generate(engine<P>& engine, std::span<request const> requests) {
+  std::vector<completion> out;
+  std::vector<std::size_t> first;
+  for (std::size_t r = 0; r < requests.size(); ++r) {
+    first.push_back(out.size());
+    for (int k = 0; k < std::max(1, requests[r].count); ++k) out.push_back({.request = r, .index = k});
+  }
+  std::size_t open = out.size();
+  std::vector<ticket> tickets;
+  try {
+    for (std::size_t r = 0; r < requests.size(); ++r)
+      tickets.push_back(engine.submit(requests[r], [&out, &open, at = first[r]](event const& e) {
+        completion& c = out[at + std::size_t(e.index)];
+        c.text += e.text;
+        if (e.what == event::kind::token) {
+          c.ids.push_back(e.sample.id);
+          c.logprobs.push_back(e.sample.logprob);
+        } else if (e.what == event::kind::finished) {
+          c.finish = e.finish;
+          c.stop_token = e.stop_token;
+          c.error = e.error;
+          --open;
+        }
+      }));
+  } catch (...) {   // the sinks refer to this frame: nothing may outlive it
+    for (auto const& t : tickets) t.cancel();
+    while (engine.poll()) {}
+    throw;
+  }
+  while (open > 0 && engine.poll()) {}
+  return out;
+}
+
+/// One request.
+template <class P> std::vector<completion> generate(engine<P>& engine, request const& one) {
+  return generate(engine, std::span<request const>(&one, 1));
+}
+
+}  // namespace verbatim

@@ -1,0 +1,127 @@
+// The benchmark harness: runs one workload on an engine through its public surface and reports rates, latencies and the
+// part of the machine's physical floor that they reach. The floor is computed from the model's own weight table.
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "verbatim/engine/engine.hpp"
+#include "verbatim/weights/floors.hpp"
+
+namespace verbatim {
+
+/// What runs: `batch` sequences at once, each with its own random prompt unless `shared_prompt`.
+struct workload {
+  int batch = 1, prompt = 128, output = 128;
+  int repetitions = 5;
+  bool shared_prompt = false;
+  float temperature = 0;      ///< 0: greedy
+  std::uint64_t seed = 1;
+};
+
+/// What the machine can do at most, measured the same day (e.g. by benchmarks/limits.hpp). Zero: not measured.
+struct machine_limits {
+  double read_gb_per_second = 0, gflop_per_second = 0;
+};
+
+/// Medians over the repetitions.
+struct measured {
+  double prefill_tokens_per_second = 0;   ///< prompt tokens over the time to the last first token
+  double decode_tokens_per_second = 0;    ///< output tokens after that, all sequences together, over their time
+  double ttft_seconds = 0;                ///< submission to first token, median over sequences
+  double itl_p50_seconds = 0, itl_p99_seconds = 0;   ///< between tokens of one sequence, once all decode
+  double prefill_of_floor = 0, decode_of_floor = 0;  ///< 0 when the machine's limits were not given
+};
+
+namespace detail {
+
+inline double quantile(std::vector<double> v, double q) {
+  if (v.empty()) return 0;
+  std::sort(v.begin(), v.end());
+  return v[std::size_t(q * double(v.size() - 1) + 0.5)];
+}
+
+/// Arrival times of every token of one repetition.
+struct timeline {
+  double start = 0;
+  std::vector<std::vector<double>> tokens;   // [sequence][token]
+
+  double last_first() const {
+    double t = start;
+    for (auto const& s : tokens) t = std::max(t, s.empty() ? start : s.front());
+    return t;
+  }
+  measured summary(int prompt) const {
+    double const decoding = last_first();
+    double end = decoding;
+    std::vector<double> first, gaps;
+    std::size_t decoded = 0;
+    for (auto const& s : tokens) {
+      if (s.empty()) continue;
+      first.push_back(s.front() - start);
+      end = std::max(end, s.back());
+      for (std::size_t i = 1; i < s.size(); ++i)
+        if (s[i] > decoding) ++decoded, gaps.push_back(s[i] - std::max(s[i - 1], decoding));
+    }
+    measured m;
+    m.prefill_tokens_per_second = double(tokens.size()) * prompt / (decoding - start);
+    m.decode_tokens_per_second = decoded ? double(decoded) / (end - decoding) : 0;
+    m.ttft_seconds = quantile(first, 0.5);
+    m.itl_p50_seconds = quantile(gaps, 0.5);
+    m.itl_p99_seconds = quantile(gaps, 0.99);
+    return m;
+  }
+};
+
+template <class P> timeline run_once(engine<P>& engine, workload const& w, std::uint64_t seed) {
+  auto const now = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
+  timeline out;
+  out.tokens.resize(std::size_t(w.batch));
+  std::uint64_t state = seed * 0x9e3779b97f4a7c15ull + 1;
+  auto const random_id = [&] {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    return token((state >> 33) % std::uint64_t(engine.config().vocabulary));
+  };
+  std::vector<request> requests(static_cast<std::size_t>(w.batch));
+  for (auto& r : requests) {
+    if (w.shared_prompt && &r != &requests.front()) r.prompt = requests.front().prompt;
+    else for (int i = 0; i < w.prompt; ++i) r.prompt.push_back(random_id());
+    r.max_tokens = w.output;
+    r.ignore_eos = true;
+    r.sampling.temperature = w.temperature;
+    r.sampling.seed = seed + std::uint64_t(&r - requests.data());
+  }
+  for (auto& times : out.tokens) times.reserve(std::size_t(w.output));
+  int open = w.batch;
+  out.start = now();
+  for (std::size_t i = 0; i < requests.size(); ++i)
+    engine.submit(std::move(requests[i]), [&out, &open, &now, i](event const& e) {
+      if (e.what == event::kind::token) out.tokens[i].push_back(now());
+      if (e.what == event::kind::finished) --open;
+    });
+  while (open > 0 && engine.poll()) {}
+  return out;
+}
+
+}  // namespace detail
+
+/// Drives the engine: nothing else may poll it meanwhile. One repetition more is run first and not counted.
+template <class P> measured measure(engine<P>& engine, workload const& w, machine_limits const& limits = {}) {
+  std::vector<measured> runs;
+  for (int i = 0; i <= w.repetitions; ++i) {
+    auto const m = detail::run_once(engine, w, w.seed + std::uint64_t(i) * 1000003u).summary(w.prompt);
+    if (i > 0) runs.push_back(m);
+  }
+  measured out;
+  for (double measured::*field : {&measured::prefill_tokens_per_second, &measured::decode_tokens_per_second, &measured::ttft_seconds,
+                                  &measured::itl_p50_seconds, &measured::itl_p99_seconds}) {
+    std::vector<double> values;
+    for (auto const& m : runs) values.push_back(m.*field);
+    out.*field = detail::quantile(values, 0.5);
+  }
+  return out;
+}
+
+}  // namespace verbatim
