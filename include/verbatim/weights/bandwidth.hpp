@@ -1,5 +1,6 @@
 // A quick measurement of the memory's read bandwidth, the ceiling that decode is held against.
-// Cost: `seconds` of all threads and 256 MiB of memory for its duration; the best pass counts, since disturbances only slow.
+// Cost: `seconds` of all threads and 256 MiB of memory for its duration. The buffer is read in passes of 32 MiB, so that
+// some fit between the interruptions of a busy machine; the best counts, since disturbances only slow.
 // Not a benchmark record: on a shared machine expect ten or twenty percent of noise.
 #pragma once
 #include <algorithm>
@@ -28,8 +29,8 @@ inline std::uint64_t sum_of(std::uint64_t const* p, std::size_t words) noexcept 
 /// Bytes per second read by `threads` threads together (0: one per core), out of a buffer that no cache holds.
 inline double measure_read_bandwidth(double seconds = 0.3, unsigned threads = 0) {
   if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
-  constexpr std::size_t total = std::size_t(256) << 20;
-  std::size_t const words = total / 8 / threads / 8 * 8;
+  constexpr std::size_t total = std::size_t(256) << 20, passes = 8;
+  std::size_t const words = total / 8 / passes / threads / 8 * 8;   // of one thread in one pass
   using clock = std::chrono::steady_clock;
   std::atomic<std::uint64_t> sink = 0;
   std::atomic<bool> done = false;
@@ -44,10 +45,10 @@ inline double measure_read_bandwidth(double seconds = 0.3, unsigned threads = 0)
     done = now > end && best > 0;
   });
   auto const work = [&] {
-    std::vector<std::uint64_t> const mine(words, 1);            // touched by the thread that reads it
+    std::vector<std::uint64_t> const mine(words * passes, 1);       // touched by the thread that reads it
     gate.arrive_and_wait();
-    while (!done) {
-      sink += detail::sum_of(mine.data(), words);
+    for (std::size_t pass = 0; !done; ++pass) {
+      sink += detail::sum_of(mine.data() + pass % passes * words, words);
       gate.arrive_and_wait();
     }
   };

@@ -15,6 +15,9 @@
 
 namespace verbatim::weights {
 
+/// What may be wrong with a field.
+enum class fault { architecture, missing, type, range, inconsistent, unsupported };
+
 class config_fields {
  public:
   /// `object` must be a JSON object and outlive this; `file` is for messages, `prefix` for fields of nested objects.
@@ -32,13 +35,19 @@ class config_fields {
   json const& object() const noexcept { return *object_; }
   std::string const& file() const noexcept { return file_; }
 
-  [[noreturn]] void fail(int number, char const* field, std::string const& what) const {
-    throw error("config", number, file_ + ": \"" + prefix_ + field + "\": " + what);
+  [[noreturn]] void fail(fault f, char const* field, std::string const& what) const {
+    std::string const text = file_ + ": \"" + prefix_ + field + "\": " + what;
+    if (f == fault::architecture) throw error("config", 3, text);
+    if (f == fault::missing) throw error("config", 4, text);
+    if (f == fault::type) throw error("config", 5, text);
+    if (f == fault::range) throw error("config", 6, text);
+    if (f == fault::inconsistent) throw error("config", 7, text);
+    throw error("config", 8, text);
   }
   /// "EXPECTED expected, VALUE found".
-  [[noreturn]] void refuse(int number, char const* field, std::string const& expected) const {
+  [[noreturn]] void refuse(fault f, char const* field, std::string const& expected) const {
     auto const at = object_->find(field);
-    fail(number, field, expected + " expected, " + (at == object_->end() ? "nothing" : shown(*at)) + " found");
+    fail(f, field, expected + " expected, " + (at == object_->end() ? "nothing" : shown(*at)) + " found");
   }
   static std::string shown(json const& value) {
     if (value.is_object()) return "an object";
@@ -59,27 +68,27 @@ class config_fields {
   }
   /// Throws error("config", 4) where it is absent.
   int required(char const* field, int lowest, int highest) const {
-    if (!has(field)) fail(4, field, "a number expected, " + std::string(written(field) ? "null" : "nothing") + " found");
+    if (!has(field)) fail(fault::missing, field, "a number expected, " + std::string(written(field) ? "null" : "nothing") + " found");
     return integer(field, lowest, highest, 0);
   }
   std::optional<float> number(char const* field, double lowest, double highest) const {
     json const* v = find(field);
     if (!v) return {};
-    if (!v->is_number()) refuse(5, field, "a number");
+    if (!v->is_number()) refuse(fault::type, field, "a number");
     double const d = v->get<double>();
-    if (!(d >= lowest && d <= highest)) refuse(6, field, "a number from " + short_of(lowest) + " to " + short_of(highest));
+    if (!(d >= lowest && d <= highest)) refuse(fault::range, field, "a number from " + short_of(lowest) + " to " + short_of(highest));
     return float(d);
   }
   std::optional<bool> boolean(char const* field) const {
     json const* v = find(field);
     if (!v) return {};
-    if (!v->is_boolean()) refuse(5, field, "true or false");
+    if (!v->is_boolean()) refuse(fault::type, field, "true or false");
     return v->get<bool>();
   }
   std::optional<std::string> text(char const* field) const {
     json const* v = find(field);
     if (!v) return {};
-    if (!v->is_string()) refuse(5, field, "a string");
+    if (!v->is_string()) refuse(fault::type, field, "a string");
     return v->get<std::string>();
   }
   /// One token id or a list of them, without repetition, at most 64, below `vocabulary`.
@@ -87,7 +96,8 @@ class config_fields {
     std::vector<token> out;
     json const* v = find(field);
     if (!v) return out;
-    if (v->is_array() && v->size() > 64) fail(6, field, "at most 64 token ids expected, " + std::to_string(v->size()) + " found");
+    if (v->is_array() && v->size() > 64)
+      fail(fault::range, field, "at most 64 token ids expected, " + std::to_string(v->size()) + " found");
     auto const add = [&](json const& one) {
       token const id = token(checked(one, field, 0, vocabulary - 1));
       for (token t : out)
@@ -103,11 +113,12 @@ class config_fields {
 
  private:
   std::int64_t checked(json const& v, char const* field, std::int64_t lowest, std::int64_t highest) const {
-    if (!v.is_number_integer()) fail(5, field, "an integer expected, " + shown(v) + " found");
+    if (!v.is_number_integer()) fail(fault::type, field, "an integer expected, " + shown(v) + " found");
     bool const huge = v.is_number_unsigned() && v.get<std::uint64_t>() > std::uint64_t(INT64_MAX);
     std::int64_t const i = huge ? 0 : v.get<std::int64_t>();
     if (huge || i < lowest || i > highest)
-      fail(6, field, "an integer from " + std::to_string(lowest) + " to " + std::to_string(highest) + " expected, " + shown(v) + " found");
+      fail(fault::range, field,
+           "an integer from " + std::to_string(lowest) + " to " + std::to_string(highest) + " expected, " + shown(v) + " found");
     return i;
   }
   static std::string short_of(double d) { return shown(json(d)); }

@@ -48,21 +48,22 @@ inline known_architecture const& architecture_in(config_fields const& f) {
   constexpr char const* expected = "LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM or Qwen3ForCausalLM";
   auto const type = f.text("model_type");
   json const* list = f.find("architectures");
-  if (list && !list->is_array()) f.refuse(5, "architectures", "an array");
+  if (list && !list->is_array()) f.refuse(fault::type, "architectures", "an array");
   if (list && list->size() > 0) {
     json const& first = list->front();
-    if (!first.is_string()) f.fail(5, "architectures", "strings expected, " + f.shown(first) + " found");
+    if (!first.is_string()) f.fail(fault::type, "architectures", "strings expected, " + f.shown(first) + " found");
     for (auto const& a : architectures) {
       if (first.get_ref<std::string const&>() != a.name) continue;
-      if (type && *type != a.model_type) f.refuse(7, "model_type", "\"" + std::string(a.model_type) + "\" for " + std::string(a.name));
+      if (type && *type != a.model_type)
+        f.refuse(fault::inconsistent, "model_type", "\"" + std::string(a.model_type) + "\" for " + std::string(a.name));
       return a;
     }
-    f.fail(3, "architectures", std::string(expected) + " expected, " + f.shown(first) + " found");
+    f.fail(fault::architecture, "architectures", std::string(expected) + " expected, " + f.shown(first) + " found");
   }
   for (auto const& a : architectures)
     if (type && *type == a.model_type) return a;
-  if (type) f.fail(3, "model_type", std::string(expected) + " expected, " + f.shown(*f.find("model_type")) + " found");
-  f.fail(3, "architectures", std::string(expected) + " expected, nothing found");
+  if (type) f.fail(fault::architecture, "model_type", std::string(expected) + " expected, " + f.shown(*f.find("model_type")) + " found");
+  f.fail(fault::architecture, "architectures", std::string(expected) + " expected, nothing found");
 }
 
 inline dtype type_in(config_fields const& f) {
@@ -71,16 +72,16 @@ inline dtype type_in(config_fields const& f) {
   if (!name || *name == "float32" || *name == "torch.float32") return dtype::f32;   // absent: the default of torch
   if (*name == "bfloat16" || *name == "torch.bfloat16") return dtype::bf16;
   if (*name == "float16" || *name == "torch.float16") return dtype::f16;
-  f.refuse(8, field, "\"float32\", \"bfloat16\" or \"float16\"");
+  f.refuse(fault::unsupported, field, "\"float32\", \"bfloat16\" or \"float16\"");
 }
 
 /// What would change the computation and is not implemented.
 inline void refuse_unsupported(config_fields const& f) {
-  if (auto const act = f.text("hidden_act"); act && *act != "silu" && *act != "swish") f.refuse(8, "hidden_act", "\"silu\"");
-  if (f.boolean("mlp_bias").value_or(false)) f.refuse(8, "mlp_bias", "false");
-  if (f.has("quantization_config")) f.refuse(8, "quantization_config", "no quantization");
-  if (f.has("compression_config")) f.refuse(8, "compression_config", "no quantization");
-  if (f.integer("pretraining_tp", 0, 1 << 20, 1) > 1) f.refuse(8, "pretraining_tp", "1");
+  if (auto const act = f.text("hidden_act"); act && *act != "silu" && *act != "swish") f.refuse(fault::unsupported, "hidden_act", "\"silu\"");
+  if (f.boolean("mlp_bias").value_or(false)) f.refuse(fault::unsupported, "mlp_bias", "false");
+  if (f.has("quantization_config")) f.refuse(fault::unsupported, "quantization_config", "no quantization");
+  if (f.has("compression_config")) f.refuse(fault::unsupported, "compression_config", "no quantization");
+  if (f.integer("pretraining_tp", 0, 1 << 20, 1) > 1) f.refuse(fault::unsupported, "pretraining_tp", "1");
 }
 
 inline void read_sizes(config_fields const& f, known_architecture const& a, model_config& c) {
@@ -92,14 +93,15 @@ inline void read_sizes(config_fields const& f, known_architecture const& a, mode
   bool const equal = f.written("num_key_value_heads") || a.kv_heads == 0;            // null: as many as heads
   c.kv_heads = f.integer("num_key_value_heads", 1, 4096, equal ? c.heads : a.kv_heads);
   if (c.heads % c.kv_heads != 0)
-    f.fail(7, "num_key_value_heads", "a divisor of num_attention_heads = " + std::to_string(c.heads) + " expected, " +
+    f.fail(fault::inconsistent, "num_key_value_heads", "a divisor of num_attention_heads = " + std::to_string(c.heads) + " expected, " +
                                          std::to_string(c.kv_heads) + " found");
   bool const derived = !f.has("head_dim") && (a.head_dim == 0 || f.written("head_dim"));
   if (derived && c.hidden % c.heads != 0)
-    f.fail(7, "hidden_size", "a multiple of num_attention_heads = " + std::to_string(c.heads) + " expected, " + std::to_string(c.hidden) + " found");
+    f.fail(fault::inconsistent, "hidden_size", "a multiple of num_attention_heads = " + std::to_string(c.heads) +
+                                                   " expected, " + std::to_string(c.hidden) + " found");
   c.head_dim = f.integer("head_dim", 1, 4096, derived ? c.hidden / c.heads : a.head_dim);
   if (c.head_dim % 2 != 0 || c.head_dim > 4096)
-    f.fail(7, "head_dim", "an even size up to 4096 expected (rotary pairs), " + std::to_string(c.head_dim) + " found");
+    f.fail(fault::inconsistent, "head_dim", "an even size up to 4096 expected (rotary pairs), " + std::to_string(c.head_dim) + " found");
   c.context = f.integer("max_position_embeddings", 1, 1 << 27, a.context);
   c.rms_eps = f.number("rms_norm_eps", 1e-12, 1).value_or(1e-6f);
 }
@@ -110,7 +112,7 @@ inline void read_window(config_fields const& f, model_config& c) {
   bool const qwen = c.arch == architecture::qwen2 || c.arch == architecture::qwen3;
   json const* types = f.find("layer_types");
   if (types && (!types->is_array() || int(types->size()) != c.layers))
-    f.fail(7, "layer_types", "one entry for each of " + std::to_string(c.layers) + " layers expected, " +
+    f.fail(fault::inconsistent, "layer_types", "one entry for each of " + std::to_string(c.layers) + " layers expected, " +
                                  (types->is_array() ? std::to_string(types->size()) : f.shown(*types)) + " found");
   bool const on = c.arch == architecture::mistral || (qwen && f.boolean("use_sliding_window").value_or(false));
   bool const null = f.written("sliding_window") && !f.has("sliding_window");
@@ -123,9 +125,9 @@ inline void read_window(config_fields const& f, model_config& c) {
       json const& type = (*types)[std::size_t(i)];
       bool const sliding = type == "sliding_attention";
       if (!sliding && type != "full_attention")
-        f.fail(8, "layer_types", "\"full_attention\" or \"sliding_attention\" expected, " + f.shown(type) + " found");
-      if (!qwen && sliding != here) f.fail(8, "layer_types", "mixed attention is supported for qwen2 and qwen3 only");
-      if (sliding && c.window == 0) f.fail(7, "layer_types", "sliding_attention without a sliding_window");
+        f.fail(fault::unsupported, "layer_types", "\"full_attention\" or \"sliding_attention\" expected, " + f.shown(type) + " found");
+      if (!qwen && sliding != here) f.fail(fault::unsupported, "layer_types", "mixed attention is supported for qwen2 and qwen3 only");
+      if (sliding && c.window == 0) f.fail(fault::inconsistent, "layer_types", "sliding_attention without a sliding_window");
       here = sliding;
     }
     c.windowed.push_back(here);

@@ -93,36 +93,36 @@ class safetensors_parser {
     try {
       top = parse_json(text, limits_.json);
     } catch (error const& e) {
-      fail(4, "the header is " + std::string(e.message()));
+      malformed("the header is " + std::string(e.message()));
     }
-    if (!top.is_object()) fail(4, "the header is not a JSON object");
+    if (!top.is_object()) malformed("the header is not a JSON object");
     std::size_t keys = top.size();
     tensors.reserve(top.size());
     for (auto const& [name, value] : top.items()) {
-      if (!value.is_object()) fail(4, quoted(name) + ": an object expected, " + value.type_name() + " found");
+      if (!value.is_object()) malformed(quoted(name) + ": an object expected, " + value.type_name() + " found");
       keys += value.size();
       if (name == "__metadata__") read_metadata(value);
       else read_tensor(name, value);
     }
-    if (keys != keys_in(text)) fail(4, "the header has a key twice");
+    if (keys != keys_in(text)) malformed("the header has a key twice");
     check_layout();
   }
 
  private:
-  [[noreturn]] void fail(int number, std::string const& what) const {
-    throw error("checkpoint", number, std::string(file_) + ": " + what);
-  }
+  [[noreturn]] void truncated(std::string const& what) const { throw error("checkpoint", 2, std::string(file_) + ": " + what); }
+  [[noreturn]] void malformed(std::string const& what) const { throw error("checkpoint", 4, std::string(file_) + ": " + what); }
+  [[noreturn]] void inconsistent(std::string const& what) const { throw error("checkpoint", 5, std::string(file_) + ": " + what); }
   static std::string quoted(std::string_view name) { return "tensor \"" + shown(name) + "\""; }
 
   std::string_view header() {
-    if (bytes_.size() < 8) fail(2, "at least 8 bytes expected, " + std::to_string(bytes_.size()) + " found: truncated?");
+    if (bytes_.size() < 8) truncated("at least 8 bytes expected, " + std::to_string(bytes_.size()) + " found: truncated?");
     std::uint64_t length = 0;
     std::memcpy(&length, bytes_.data(), 8);
     if (length > limits_.header)
-      fail(4, "a header of at most " + std::to_string(limits_.header) + " bytes expected, " + std::to_string(length) +
+      malformed("a header of at most " + std::to_string(limits_.header) + " bytes expected, " + std::to_string(length) +
                   " announced: is this a safetensors file?");
     if (length > bytes_.size() - 8)
-      fail(2, "a header of " + std::to_string(length) + " bytes announced, " + std::to_string(bytes_.size() - 8) +
+      truncated("a header of " + std::to_string(length) + " bytes announced, " + std::to_string(bytes_.size() - 8) +
                   " bytes follow: truncated?");
     start_ = 8 + length;
     return {reinterpret_cast<char const*>(bytes_.data()) + 8, std::size_t(length)};
@@ -130,26 +130,26 @@ class safetensors_parser {
 
   void read_metadata(json const& value) {
     for (auto const& [key, text] : value.items()) {
-      if (!text.is_string()) fail(4, "__metadata__: \"" + shown(key) + "\" is not a string");
+      if (!text.is_string()) malformed("__metadata__: \"" + shown(key) + "\" is not a string");
       metadata.emplace_back(key, text.get_ref<std::string const&>());
     }
   }
 
   std::uint64_t number(json const& value, std::string_view name, char const* field) const {
-    if (!value.is_number_unsigned()) fail(4, quoted(name) + ": " + field + " must hold non-negative integers");
+    if (!value.is_number_unsigned()) malformed(quoted(name) + ": " + field + " must hold non-negative integers");
     return value.get<std::uint64_t>();
   }
 
   void read_tensor(std::string const& name, json const& value) {
     auto const type = value.find("dtype"), shape = value.find("shape"), offsets = value.find("data_offsets");
     if (value.size() != 3 || type == value.end() || shape == value.end() || offsets == value.end())
-      fail(4, quoted(name) + ": dtype, shape and data_offsets expected");
+      malformed(quoted(name) + ": dtype, shape and data_offsets expected");
     if (!type->is_string() || !shape->is_array() || !offsets->is_array() || offsets->size() != 2)
-      fail(4, quoted(name) + ": dtype must be a string, shape an array, data_offsets two integers");
+      malformed(quoted(name) + ": dtype must be a string, shape an array, data_offsets two integers");
     stored_tensor t{name, type->get<std::string>(), {}, 0, 0};
     for (auto const& d : *shape) {
       std::uint64_t const size = number(d, name, "shape");
-      if (size > std::uint64_t(std::numeric_limits<std::int64_t>::max())) fail(5, quoted(name) + ": shape overflows");
+      if (size > std::uint64_t(std::numeric_limits<std::int64_t>::max())) inconsistent(quoted(name) + ": shape overflows");
       t.shape.push_back(std::int64_t(size));
     }
     std::uint64_t const begin = number((*offsets)[0], name, "data_offsets"), end = number((*offsets)[1], name, "data_offsets");
@@ -161,21 +161,23 @@ class safetensors_parser {
 
   void check_extent(stored_tensor const& t, std::uint64_t begin, std::uint64_t end) const {
     std::uint64_t const room = bytes_.size() - start_;
-    if (begin > end) fail(5, quoted(t.name) + ": data_offsets [" + std::to_string(begin) + ", " + std::to_string(end) + "] are reversed");
+    if (begin > end)
+      inconsistent(quoted(t.name) + ": data_offsets [" + std::to_string(begin) + ", " + std::to_string(end) + "] are reversed");
     if (end > room)
-      fail(2, quoted(t.name) + ": data up to byte " + std::to_string(end) + " expected, " + std::to_string(room) +
+      truncated(quoted(t.name) + ": data up to byte " + std::to_string(end) + " expected, " + std::to_string(room) +
                   " bytes of data found: truncated?");
     std::uint64_t elements = 1;
     bool const empty = std::find(t.shape.begin(), t.shape.end(), 0) != t.shape.end();
     for (std::int64_t d : t.shape)
-      if (__builtin_mul_overflow(elements, empty ? 0u : std::uint64_t(d), &elements)) fail(5, quoted(t.name) + ": shape " + shown(t.shape) + " overflows");
+      if (__builtin_mul_overflow(elements, empty ? 0u : std::uint64_t(d), &elements))
+        inconsistent(quoted(t.name) + ": shape " + shown(t.shape) + " overflows");
     std::uint64_t bits = 0;
     int const width = bits_of(t.type);
     if (width == 0) return;                                       // unknown: listed, never read
     if (__builtin_mul_overflow(elements, std::uint64_t(width), &bits) || bits % 8 != 0)
-      fail(5, quoted(t.name) + ": shape " + shown(t.shape) + " of " + t.type + " is no whole number of bytes in range");
+      inconsistent(quoted(t.name) + ": shape " + shown(t.shape) + " of " + t.type + " is no whole number of bytes in range");
     if (bits / 8 != end - begin)
-      fail(5, quoted(t.name) + ": " + t.type + " " + shown(t.shape) + " takes " + std::to_string(bits / 8) +
+      inconsistent(quoted(t.name) + ": " + t.type + " " + shown(t.shape) + " takes " + std::to_string(bits / 8) +
                   " bytes, data_offsets give " + std::to_string(end - begin));
   }
 
@@ -185,12 +187,12 @@ class safetensors_parser {
     });
     std::uint64_t at = start_;
     for (auto const& t : tensors) {
-      if (t.begin < at) fail(5, quoted(t.name) + " overlaps the tensor before it");
-      if (t.begin > at) fail(5, quoted(t.name) + ": " + std::to_string(t.begin - at) + " bytes before it belong to no tensor");
+      if (t.begin < at) inconsistent(quoted(t.name) + " overlaps the tensor before it");
+      if (t.begin > at) inconsistent(quoted(t.name) + ": " + std::to_string(t.begin - at) + " bytes before it belong to no tensor");
       at = t.end;
     }
     if (at != bytes_.size())
-      fail(5, std::to_string(at - start_) + " bytes of data expected, " + std::to_string(bytes_.size() - start_) + " found");
+      inconsistent(std::to_string(at - start_) + " bytes of data expected, " + std::to_string(bytes_.size() - start_) + " found");
   }
 
   std::span<std::byte const> bytes_;
