@@ -23,11 +23,10 @@ class paged_book {
   /// `pages` of `page` tokens for at most `sequences` at once, each of at most `pages_per_sequence` pages (0: all).
   /// Throws error("engine", 20) when a number is not positive or too large.
   paged_book(int page, int pages, int sequences, int pages_per_sequence)
-      : page_(checked("tokens per page", page)), pages_(checked("pages", pages)), sequences_(checked("sequences", sequences)),
+      : page_(checked("tokens per page", page)), pages_(checked("pages", pages, 0x7fffffff / page_)), sequences_(checked("sequences", sequences)),
         run_(std::min(pages_, pages_per_sequence > 0 ? pages_per_sequence : pages_)), index_(pages_, page_),
         state_(std::size_t(pages_)), slots_(std::size_t(sequences_)),
         table_(new int[std::size_t(sequences_) * std::size_t(run_)]) {
-    if (long(pages_) * page_ > 0x7fffffffl) checked("tokens in all pages", -1);
     free_.reserve(std::size_t(pages_)), free_slots_.reserve(std::size_t(sequences_)), copies_.reserve(std::size_t(sequences_));
     for (int p = pages_; p-- > 0;) free_.push_back(p);
     for (int s = sequences_; s-- > 0;) free_slots_.push_back(s);
@@ -135,9 +134,10 @@ class paged_book {
     int pages = 0, length = 0;
     std::uint64_t epoch = 0, parent = 0;   ///< parent: serial of its last full page in the index
   };
-  static int checked(char const* what, int n) {
-    if (n <= 0 || n > (1 << 28))
-      throw error("engine", 20, std::string("KV cache: ") + what + " must be between 1 and 2^28, got " + std::to_string(n));
+  static int checked(char const* what, int n, int most = 1 << 24) {   // positions of all pages together stay within int
+    if (n <= 0 || n > most)
+      throw error("engine", 20, std::string("KV cache: ") + what + " must be between 1 and " + std::to_string(most) +
+                                    ", got " + std::to_string(n));
     return n;
   }
   slot& at(sequence s) { assert(std::size_t(s) < slots_.size() && slots_[std::size_t(s)].open); return slots_[std::size_t(s)]; }
