@@ -76,7 +76,7 @@ inline std::vector<std::string_view> split_space(meter& m, std::string_view s, s
   for (s = strip_left(s); !s.empty(); s = strip_left(s)) {
     m.step();
     if (limit-- == 0) {
-      out.push_back(strip_right(s));
+      out.push_back(s);
       break;
     }
     std::size_t end = 0;
@@ -92,7 +92,7 @@ inline std::vector<std::string_view> split_space_right(meter& m, std::string_vie
   for (s = strip_right(s); !s.empty(); s = strip_right(s)) {
     m.step();
     if (limit-- == 0) {
-      out.push_back(strip_left(s));
+      out.push_back(s);
       break;
     }
     std::size_t from = s.size();

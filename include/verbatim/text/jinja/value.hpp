@@ -157,15 +157,15 @@ struct generator_object : object {
 };
 
 struct arguments;
-class interpreter;
+class runtime;
 
 /// Objects that belong to the interpreter: functions, macros, namespaces, `loop`.
 struct native_object : object {
   virtual char const* type() const = 0;
-  virtual bool attribute(interpreter&, std::string_view, value&) { return false; }
-  virtual bool item(interpreter&, std::string_view, value&) { return false; }
+  virtual bool attribute(runtime&, std::string_view, value&) { return false; }
+  virtual bool item(runtime&, std::string_view, value&) { return false; }
   virtual bool callable() const { return false; }
-  virtual value call(interpreter&, arguments&) { type_error("'" + std::string(type()) + "' object is not callable"); }
+  virtual value call(runtime&, arguments&) { type_error("'" + std::string(type()) + "' object is not callable"); }
   virtual std::string shown() const { return "<" + std::string(type()) + ">"; }
 };
 
