@@ -80,6 +80,33 @@ TEST_CASE("model: stories260K gives the recorded logits and greedy text") {
   auto const config = read_config(path).config;
   weights::mapped_file const file(path / "reference_logits.safetensors");
   weights::safetensors const stored(file.bytes(), "reference_logits.safetensors");
-  for (auto const& t : stored.list()) std::printf("  %s\n", t.name.c_str());
-  (void)config;
+  auto const cases = json::parse(read_bytes(path / "expected.json")).at("cases");
+  weights::checkpoint source(path);
+
+  // Logits at every position of the first greedy ids.
+  auto ids = cases.at(0).at("prompt_ids").get<std::vector<token>>();
+  for (token t : cases.at(0).at("ids").get<std::vector<token>>()) ids.push_back(t);
+  tensor const expected = stored.access("logits");
+  ids.resize(std::size_t(expected.shape.size[0]));
+  auto const got = run_model<llama, cpu::native, float>(config, source, {ids});
+  double worst = 0;
+  for (std::size_t i = 0; i < got.of[0].size(); ++i)
+    worst = std::max(worst, std::fabs(double(got.of[0][i]) - double(static_cast<float const*>(expected.data)[i])));
+  std::printf("  stories260K: max |logit difference| %.2e over %zu positions\n", worst, ids.size());
+  CHECK(worst <= 1e-4);
+
+  // Greedy continuations: with the recorded ids as input, every recorded id is the largest logit of the row before it.
+  sequences all;
+  for (auto const& one : cases) {
+    all.push_back(one.at("prompt_ids").get<std::vector<token>>());
+    for (token t : one.at("ids").get<std::vector<token>>()) all.back().push_back(t);
+  }
+  auto const forced = run_model<llama, cpu::native, float>(config, source, all);
+  std::size_t checked = 0;
+  for (std::size_t s = 0; s < all.size(); ++s)
+    for (std::size_t i = cases.at(s).at("prompt_ids").size(); i < all[s].size(); ++i, ++checked) {
+      float const* const row = forced.of[s].data() + (i - 1) * std::size_t(config.vocabulary);
+      REQUIRE(token(std::max_element(row, row + config.vocabulary) - row) == all[s][i]);
+    }
+  CHECK(checked > 300);
 }
