@@ -35,21 +35,38 @@ class source_template {
 
   /// `context` is a JSON object; only the names that the template mentions are converted.
   rendering render(json const& context, std::tm now = local_now(), limits l = {}) const {
+    return render_with([&](std::string const& name) {
+      auto at = context.find(name);
+      return at == context.end() ? nullptr : &*at;
+    }, now, l);
+  }
+
+  /// `lookup(std::string const&)` gives `json const*`, null for a name that is not there.
+  template <class Lookup>
+  rendering render_with(Lookup lookup, std::tm now, limits l = {}) const {
     interpreter run(tree_, l, now);
     try {
-      for (std::size_t i = 0; i < tree_.names.size(); ++i) define(run, int(i), context);
+      for (std::size_t i = 0; i < tree_.names.size(); ++i) {
+        json const* given = lookup(tree_.names[i]);
+        value v = given ? from_json(*given) : find_global(tree_.names[i]);
+        if (!v.undefined()) run.define(int(i), std::move(v));
+      }
       std::string text = run.run();
       return {std::move(text), std::move(run.generated)};
     } catch (failure const& f) {
-      throw error("template", f.number, (run.line ? "line " + std::to_string(run.line) + ": " : "") + f.message);
+      throw_failure(f, run.line);
     }
   }
 
  private:
-  void define(interpreter& run, int id, json const& context) const {
-    std::string const& name = tree_.names[std::size_t(id)];
-    if (auto at = context.find(name); at != context.end()) return run.define(id, from_json(*at));
-    if (value g = find_global(name); !g.undefined()) run.define(id, std::move(g));
+  [[noreturn]] static void throw_failure(failure const& f, int line) {
+    std::string message = (line ? "line " + std::to_string(line) + ": " : "") + f.message;
+    switch (f.number) {
+      case 3: throw error("template", 3, message);
+      case 4: throw error("template", 4, message);
+      case 5: throw error("template", 5, message);
+      default: throw error("template", 2, message);
+    }
   }
   syntax_tree tree_;
 };
