@@ -46,6 +46,7 @@ struct http_request {
 struct http_head {
   int status = 200;
   std::string content_type = "application/json";
+  bool stream = false;   ///< framed as a stream even when all of it is there at once
   std::vector<std::pair<std::string, std::string>> headers{};
 };
 

@@ -214,7 +214,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     out_.clear();
     complete_ = last;
     if (!head_sent_) {
-      frame_ = last ? framing::sized : chunked_allowed_ ? framing::chunked : framing::until_close;
+      frame_ = last && !reply_->head().stream ? framing::sized : chunked_allowed_ ? framing::chunked : framing::until_close;
       if (frame_ == framing::until_close || shared_->draining.load()) keep_alive_ = false;
       put_head(out_, reply_->head(), frame_, body_.size(), keep_alive_);
       head_sent_ = true;

@@ -61,6 +61,7 @@ template <class Text, class Filter> class reply {
   template <class Gather> void expect(Gather g) { gather_.template emplace<Gather>(std::move(g)); }
   void started() {
     if (shape_.stream) {
+      response_.head.stream = true;
       response_.head.content_type = "text/event-stream; charset=utf-8";
       response_.head.headers = {{"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
     }

@@ -55,7 +55,7 @@ template <class Text, class Chat, class Filter = plain_output> class service {
     if (!route) return error_response({404, "no such path: " + std::string(wire::utf8_prefix(r.path(), problems::value_bytes)), "", "not_found"});
     bool const fits = route->post ? r.method == "POST" : r.method == "GET" || r.method == "HEAD";
     if (r.method == "OPTIONS" || !fits) {
-      http_response answer = r.method == "OPTIONS" ? http_response{{204, "", {}}, ""} : error_response({405, "this path takes " + std::string(route->post ? "POST" : "GET"), "", "method_not_allowed"});
+      http_response answer = r.method == "OPTIONS" ? http_response{{.status = 204, .content_type = ""}, ""} : error_response({405, "this path takes " + std::string(route->post ? "POST" : "GET"), "", "method_not_allowed"});
       answer.head.headers.emplace_back("Allow", route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
       return answer;
     }
@@ -118,11 +118,11 @@ template <class Text, class Chat, class Filter = plain_output> class service {
     switch (r.what) {
       case endpoint::health: {
         bool const up = !draining_.load();
-        return {{up ? 200 : 503, "application/json", {}}, up ? "{\"status\":\"ok\"}" : "{\"status\":\"draining\"}"};
+        return {{.status = up ? 200 : 503}, up ? "{\"status\":\"ok\"}" : "{\"status\":\"draining\"}"};
       }
       case endpoint::version: return {{}, "{\"version\":\"" + card_.version + "\"}"};
       case endpoint::metrics:
-        return {{200, "text/plain; version=0.0.4; charset=utf-8", {}}, metrics_page(card_.name, jobs_->stats(), latency_)};
+        return {{.content_type = "text/plain; version=0.0.4; charset=utf-8"}, metrics_page(card_.name, jobs_->stats(), latency_)};
       case endpoint::models: return {{}, dump_json(model_list(card_))};
       default: {
         std::string const id = percent_decoded(asked.path().substr(r.path.size()));
