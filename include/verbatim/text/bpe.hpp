@@ -35,8 +35,11 @@ struct bpe_parts {
   decoder decode;
   std::vector<added_token> added;         // by id
   token_finder raw, normalized;           // among the raw text, among the normalised text
-  std::vector<unsigned char> special;     // by id
+  std::vector<unsigned char> flags;       // by id
   std::size_t bound = 0;                  // greatest id and one
+  enum flag : unsigned char { is_added = 1, is_special = 2, is_bytes = 4 };   // is_bytes: the model knows its bytes, decoding takes them
+
+  bool has(token id, flag f) const noexcept { return id >= 0 && std::size_t(id) < bound && (flags[std::size_t(id)] & f) != 0; }
 
   added_token const* find_added(token id) const {
     auto const at = std::lower_bound(added.begin(), added.end(), id, [](added_token const& t, token i) { return t.id < i; });
@@ -44,7 +47,7 @@ struct bpe_parts {
   }
   /// What decoders see of an id, if there is such an id.
   std::optional<std::string_view> shown(token id) const {
-    if (added_token const* const t = find_added(id); t != nullptr) return t->shown;
+    if (has(id, is_added)) return find_added(id)->shown;
     if (model.words().has(id)) return model.words()[id];
     return std::nullopt;
   }
@@ -62,6 +65,7 @@ class bpe {
     /// Appends to `out`. Ids that do not exist are passed over.
     void push(bpe const& t, token id, std::string& out) {
       auto const& p = *t.parts_;
+      if (p.has(id, p.is_bytes) && !(skip_special_ && t.is_special(id))) return p.decode.push_bytes(state_, p.model.spelled()[id], out);
       auto const text = p.shown(id);
       if (!text || (skip_special_ && t.is_special(id))) return;
       p.decode.push(state_, *text, out);
@@ -117,7 +121,7 @@ class bpe {
     auto const text = parts_->shown(id);
     return text ? parts_->decode.bytes(*text) : std::string();
   }
-  bool is_special(token id) const noexcept { return id >= 0 && std::size_t(id) < parts_->special.size() && parts_->special[std::size_t(id)]; }
+  bool is_special(token id) const noexcept { return parts_->has(id, detail::bpe_parts::is_special); }
   /// The id of a string of the vocabulary or of an added token.
   std::optional<token> find(std::string_view text) const {
     if (token const id = parts_->model.words().find(text); id >= 0) return id;

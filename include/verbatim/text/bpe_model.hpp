@@ -56,6 +56,8 @@ class bpe_model {
   }
 
   vocabulary const& words() const noexcept { return words_; }
+  /// The tokens as bytes, of a byte-level vocabulary; empty for others.
+  vocabulary const& spelled() const noexcept { return spelled_; }
   bpe_settings const& settings() const noexcept { return settings_; }
   token unknown() const noexcept { return unknown_; }
 

@@ -69,9 +69,12 @@ inline void index_added(bpe_parts& parts) {
   std::map<std::string_view, token> patterns;
   parts.bound = parts.model.words().bound();
   for (auto const& t : parts.added) parts.bound = std::max(parts.bound, std::size_t(t.id) + 1);
-  parts.special.assign(parts.bound, 0);
+  parts.flags.assign(parts.bound, 0);
+  if (parts.decode.only_bytes())
+    for (std::size_t id = 0; id < parts.model.spelled().bound(); ++id)
+      if (parts.model.spelled().has(token(id))) parts.flags[id] = parts.is_bytes;
   for (auto const& t : parts.added) {
-    if (t.special) parts.special[std::size_t(t.id)] = 1;
+    parts.flags[std::size_t(t.id)] = t.special ? parts.is_added | parts.is_special : parts.is_added;
     if (t.shown.empty()) throw error("tokenizer", 6, "added_tokens: \"" + t.content.substr(0, 60) + "\": something left by the normalizer expected, nothing found");
     (t.normalized ? normalized : raw).push_back(t);
     if (t.normalized && !patterns.try_emplace(t.shown, t.id).second)

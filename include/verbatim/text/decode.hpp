@@ -47,6 +47,12 @@ class decoder {
     s.stages.resize(stages_.size());
     emit(s, 0, text, out);
   }
+  /// Whether tokens count only by their bytes: then push_bytes may be given those.
+  bool only_bytes() const noexcept { return stages_.size() == 1 && stages_[0].kind == kind::byte_level; }
+  void push_bytes(state& s, std::string_view bytes, std::string& out) const {
+    s.stages.resize(1);
+    s.stages[0].repair.push(bytes, out);
+  }
   void finish(state& s, std::string& out) const {
     if (spaced_) return;
     s.stages.resize(stages_.size());
