@@ -11,7 +11,7 @@
 #include "verbatim/front/serve.hpp"
 
 int run_serve(int argc, char** argv) {
-  std::string model;
+  std::string model, dtype = "auto";
   verbatim::engine_config engine_options;
   verbatim::openai front;
   int port = front.port, drain = 30;
@@ -24,6 +24,7 @@ int run_serve(int argc, char** argv) {
   o.texts("--api-key", "KEY", front.api_keys, "clients must send one of these");
   o.flag("--allow-open", front.allow_open, "let other machines in without a key");
   o.flag("--strict", front.strict, "unknown request fields are errors");
+  o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
   o.number("--max-batch", "N", engine_options.max_batch, 1, 4096, "sequences in a step");
   o.number("--context", "N", engine_options.context, 0, 1 << 24, "tokens of a sequence; 0: what the model was made for");
   o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: chosen by the engine");
@@ -42,5 +43,5 @@ int run_serve(int argc, char** argv) {
   front.log = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };
   verbatim::check_exposure(front);   // before the model is loaded
   std::fprintf(stderr, "loading %s\n", model.c_str());
-  return with_model(engine_options, [&](auto& engine) { return verbatim::serve(engine, front); });
+  return cli::with_model(engine_options, dtype, [&](auto& engine) { return verbatim::serve(engine, front); });
 }

@@ -34,10 +34,11 @@ struct engine_config {
   std::size_t queue = 4096;                ///< unfinished requests at most
 };
 
-/// Sizes that a user asks about before or after loading.
-struct engine_memory {
+/// What a loaded engine holds of the machine.
+struct engine_resources {
   std::size_t weight_bytes, kv_bytes;
   int kv_pages, page_tokens;
+  int threads;
 };
 
 template <class P> class engine {
@@ -75,7 +76,7 @@ template <class P> class engine {
   generation_defaults const& defaults() const noexcept;
   std::string const& name() const noexcept;     ///< of the model directory
   int context() const noexcept;                 ///< tokens that a sequence may have here
-  engine_memory memory() const noexcept;
+  engine_resources resources() const noexcept;
 
  private:
   struct impl;

@@ -36,9 +36,9 @@ template <class P> model_config const& engine<P>::config() const noexcept { retu
 template <class P> generation_defaults const& engine<P>::defaults() const noexcept { return self_->parts.defaults; }
 template <class P> std::string const& engine<P>::name() const noexcept { return self_->parts.name; }
 template <class P> int engine<P>::context() const noexcept { return self_->parts.context; }
-template <class P> engine_memory engine<P>::memory() const noexcept {
+template <class P> engine_resources engine<P>::resources() const noexcept {
   auto const& p = self_->parts;
-  return {p.model->weight_bytes(), p.model->kv_bytes(), p.limits.pages, P::cache::page};
+  return {p.model->weight_bytes(), p.model->kv_bytes(), p.limits.pages, P::cache::page, p.limits.threads};
 }
 
 template <class P> std::vector<float> engine<P>::score(std::span<token const> ids) {

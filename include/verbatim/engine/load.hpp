@@ -64,13 +64,13 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
   if (std::filesystem::exists(directory / "tokenizer.json")) {
     out.text.emplace(P::text::load(directory));
     out.text->set_stop(out.config.eos);
-    out.chat = chat_template::load(directory);
+    out.chat = chat_template::find(directory);
   }
 
   int const wanted = c.context ? std::min(c.context, out.config.context) : out.config.context;
   int const pages = plan_pages(c, wanted, P::cache::page, std::size_t(weights::floors_of(out.config, sizeof(typename P::dtype)).kv_bytes));
   out.context = int(std::min<long>(wanted, long(pages) * P::cache::page));
-  int const rows = std::max(c.step_tokens, c.max_batch);
+  int const rows = std::max(c.step_tokens, c.max_batch + 1);   // room for a prompt beside a full batch that decodes
   int const threads = c.threads ? c.threads : int(std::max(1u, std::thread::hardware_concurrency()));
   out.limits = {.tokens = rows, .slices = c.max_batch, .outputs = std::min(rows, std::max(c.max_batch, 16)),
                 .pages = pages, .page = P::cache::page, .threads = threads};

@@ -121,6 +121,15 @@ template <class P> measured measure(engine<P>& engine, workload const& w, machin
     for (auto const& m : runs) values.push_back(m.*field);
     out.*field = detail::quantile(values, 0.5);
   }
+  if (limits.read_gb_per_second > 0) {
+    constexpr int width = sizeof(typename P::dtype);
+    auto const floor = weights::floors_of(engine.config(), width, width);
+    double const bandwidth = limits.read_gb_per_second * 1e9, rate = limits.gflop_per_second * 1e9;
+    double const step = floor.step_seconds(w.batch, w.prompt + w.output / 2, bandwidth, rate);
+    double const prefill = std::max(double(floor.step_bytes) / bandwidth, rate > 0 ? w.batch * floor.prefill_flops(w.prompt) / rate : 0);
+    out.decode_of_floor = out.decode_tokens_per_second * step / w.batch;
+    out.prefill_of_floor = out.prefill_tokens_per_second * prefill / (double(w.batch) * w.prompt);
+  }
   return out;
 }
 

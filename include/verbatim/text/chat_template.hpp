@@ -34,6 +34,8 @@ class chat_template {
 
   /// The templates of a model directory. Throws error("template", 6) where there is none, 1 where one does not parse.
   static chat_template load(std::filesystem::path const& directory);
+  /// The same, but nothing where the directory brings no template at all.
+  static std::optional<chat_template> find(std::filesystem::path const& directory);
 
   /// The prompt. `tools` is null or an array, `extra` an object of further variables ("enable_thinking", "documents", …).
   std::string render(json const& messages, json const& tools = nullptr, json const& extra = json::object(), render_options const& o = {}) const {
@@ -116,7 +118,7 @@ inline void chat_template::add_tokens(json const& config) {
   tokens_["additional_special_tokens"] = std::move(all);
 }
 
-inline chat_template chat_template::load(std::filesystem::path const& directory) {
+inline std::optional<chat_template> chat_template::find(std::filesystem::path const& directory) {
   namespace fs = std::filesystem;
   chat_template out;
   json config = json::object();
@@ -138,8 +140,13 @@ inline chat_template chat_template::load(std::filesystem::path const& directory)
   }
   out.add_directory(directory / "additional_chat_templates");
   out.add_directory(directory / "chat_templates");
-  if (out.entries_.empty()) throw error("template", 6, directory.string() + ": no chat template");
+  if (out.entries_.empty()) return std::nullopt;
   return out;
+}
+
+inline chat_template chat_template::load(std::filesystem::path const& directory) {
+  if (auto found = find(directory)) return *std::move(found);
+  throw error("template", 6, directory.string() + ": no chat template");
 }
 
 inline chat_template::entry const& chat_template::choose(bool with_tools, std::string const& name) const {

@@ -1,0 +1,87 @@
+// verbatim bench: rates and latencies of a model on this machine, and the part of its physical floor that they reach.
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "commands.hpp"
+#include "model_dispatch.hpp"
+#include "verbatim/front/limits.hpp"
+#include "verbatim/front/measure.hpp"
+#include "verbatim/text/json.hpp"
+
+namespace {
+
+struct bench_options {
+  cli::model_options model;
+  std::string random_config;
+  std::vector<int> batch{1, 8, 32};
+  int prompt = 128, output = 128, repetitions = 5;
+  float temperature = 0;
+  bool shared = false, json = false, no_floor = false;
+};
+
+template <class P> void print_json(verbatim::engine<P>& engine, bench_options const& o, verbatim::workload const& w,
+                                   verbatim::machine_limits const& limits, verbatim::measured const& m) {
+  verbatim::json line{{"model", engine.name()}, {"device", P::device::name}, {"weights", sizeof(typename P::dtype) == 2 ? "bf16" : "f32"},
+                      {"contract", "batch_invariant"}, {"threads", engine.resources().threads}, {"batch", w.batch}, {"prompt", w.prompt},
+                      {"output", w.output}, {"shared_prompt", o.shared}, {"prefill_tokens_per_second", m.prefill_tokens_per_second},
+                      {"decode_tokens_per_second", m.decode_tokens_per_second}, {"ttft_seconds", m.ttft_seconds},
+                      {"itl_p50_seconds", m.itl_p50_seconds}, {"itl_p99_seconds", m.itl_p99_seconds}};
+  if (limits.read_gb_per_second > 0) {
+    line["floor"] = {{"read_gb_per_second", limits.read_gb_per_second}, {"gflop_per_second", limits.gflop_per_second}};
+    line["prefill_of_floor"] = m.prefill_of_floor;
+    line["decode_of_floor"] = m.decode_of_floor;
+  }
+  std::printf("%s\n", verbatim::dump_json(line).c_str());
+}
+
+template <class P> int bench(verbatim::engine<P>& engine, bench_options const& o) {
+  verbatim::machine_limits limits;
+  if (!o.no_floor) {
+    std::fprintf(stderr, "measuring this machine's limits\n");
+    limits = verbatim::measure_limits<typename P::device, typename P::dtype>(engine.resources().threads);
+  }
+  if (!o.json) {
+    std::printf("%s, %d threads", engine.name().c_str(), engine.resources().threads);
+    if (!o.no_floor) std::printf("; machine: %.1f GB/s read, %.0f GFLOP/s", limits.read_gb_per_second, limits.gflop_per_second);
+    std::printf("\n%6s %7s %7s %14s %9s %14s %9s %9s %9s %9s\n", "batch", "prompt", "output", "prefill tok/s", "of floor",
+                "decode tok/s", "of floor", "ttft ms", "itl p50", "itl p99");
+  }
+  for (int batch : o.batch) {
+    verbatim::workload const w{.batch = batch, .prompt = o.prompt, .output = o.output, .repetitions = o.repetitions,
+                               .shared_prompt = o.shared, .temperature = o.temperature};
+    std::fprintf(stderr, "batch %d: %d repetitions and one to warm up\n", batch, o.repetitions);
+    auto const m = verbatim::measure(engine, w, limits);
+    if (o.json) print_json(engine, o, w, limits, m);
+    else std::printf("%6d %7d %7d %14.1f %8.1f%% %14.1f %8.1f%% %9.2f %9.2f %9.2f\n", batch, o.prompt, o.output, m.prefill_tokens_per_second,
+                     100 * m.prefill_of_floor, m.decode_tokens_per_second, 100 * m.decode_of_floor, 1e3 * m.ttft_seconds,
+                     1e3 * m.itl_p50_seconds, 1e3 * m.itl_p99_seconds);
+    std::fflush(stdout);
+  }
+  return cli::success;
+}
+
+}  // namespace
+
+int run_bench(int argc, char** argv) {
+  bench_options o;
+  cli::options options("bench", "Measures prefill and decode: medians over repetitions, and percent of the machine's floor.");
+  o.model.declare(options);
+  options.text("--random-weights", "CONFIG.json", o.random_config, "no checkpoint: seeded random weights of these shapes");
+  options.numbers("--batch", "N,N,...", o.batch, 1, 4096, "sequences at once");
+  options.number("--prompt", "N", o.prompt, 1, 1 << 20, "prompt tokens of each");
+  options.number("--output", "N", o.output, 2, 1 << 20, "output tokens of each");
+  options.number("--repetitions", "N", o.repetitions, 1, 1000, "medians are over these");
+  options.number("--temperature", "X", o.temperature, 0.0f, 100.0f, "0: greedy");
+  options.flag("--shared-prompt", o.shared, "all sequences have the same prompt");
+  options.flag("--no-floor", o.no_floor, "do not measure the machine's limits");
+  options.flag("--json", o.json, "one JSON object a line");
+  if (auto code = options.parse(argc, argv)) return *code;
+  if (o.model.model.empty() == o.random_config.empty()) return options.usage_error("one of --model and --random-weights is required");
+  if (!o.random_config.empty()) o.model.model = o.random_config, o.model.random_weights = true;
+  int most = 1;
+  for (int b : o.batch) most = std::max(most, b);
+  o.model.max_batch = std::max(o.model.max_batch, most);
+  if (o.model.context == 0) o.model.context = o.prompt + o.output;
+  return cli::with_model(o.model, [&](auto& engine) { return bench(engine, o); });
+}

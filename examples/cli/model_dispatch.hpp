@@ -1,0 +1,46 @@
+// From a model directory to a compiled engine: the options that all subcommands with a model share, and the one place
+// where a run-time choice (architecture, dtype) becomes a type.
+#pragma once
+#include <string>
+#include <utility>
+
+#include "options.hpp"
+#include "pipelines.hpp"
+
+namespace cli {
+
+struct model_options {
+  std::string model, dtype = "auto";
+  bool random_weights = false;
+  int threads = 0, max_batch = 64, step_tokens = 512, context = 0;
+  long kv_mib = 0;
+
+  void declare(options& o) {
+    o.text("--model", "DIR", model, "model directory in Hugging Face layout");
+    declare_values(o);
+  }
+  void declare_values(options& o) {
+    o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
+    o.number("--threads", "N", threads, 0, 1024, "worker threads; 0: one per core");
+    o.number("--max-batch", "N", max_batch, 1, 4096, "sequences that run together");
+    o.number("--step-tokens", "N", step_tokens, 1, 65536, "tokens of a step; long prompts run in chunks of it");
+    o.number("--context", "N", context, 0, 1 << 24, "tokens of a sequence; 0: what the model was made for");
+    o.number("--kv-mib", "N", kv_mib, 0L, 1L << 30, "memory of the KV cache in MiB; 0: for a full batch, at most a quarter of RAM");
+  }
+  verbatim::engine_config config() const {
+    return {.checkpoint = model, .random_weights = random_weights, .threads = threads, .max_batch = max_batch,
+            .step_tokens = step_tokens, .context = context, .kv_bytes = std::size_t(kv_mib) << 20};
+  }
+};
+
+/// Loads the model and calls f(engine). `dtype`: auto, bf16 or f32. Throws verbatim::error.
+template <class F> int with_model(verbatim::engine_config const& config, std::string const& dtype, F&& f) {
+  auto const want = dtype == "bf16" ? verbatim::compute::bf16 : dtype == "f32" ? verbatim::compute::f32 : verbatim::compute::checkpoint;
+  return verbatim::with_checkpoint(config.checkpoint, want, [&]<class Model, class T>(verbatim::checkpoint_kind<Model, T>) {
+    verbatim::engine<standard<Model, T>> engine(config);
+    return f(engine);
+  });
+}
+template <class F> int with_model(model_options const& o, F&& f) { return with_model(o.config(), o.dtype, std::forward<F>(f)); }
+
+}  // namespace cli

@@ -1,0 +1,59 @@
+// What this machine can do at most, measured in the same run as what is held against it: the read bandwidth of memory and
+// the rate of the multiply-accumulate instruction that a CPU backend's dot products are made of.
+// Cost: about 0.6 s of all threads and 256 MiB. Best passes count, since disturbances only slow.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include "verbatim/backend/cpu/mac.hpp"
+#include "verbatim/core/bf16.hpp"
+#include "verbatim/front/measure.hpp"
+#include "verbatim/weights/bandwidth.hpp"
+
+namespace verbatim {
+
+namespace detail {
+
+/// Operations per second of one thread at mac<Isa, T> with operands in registers, the best of many short passes.
+template <class Isa, class T> double mac_rate(double seconds, std::atomic<float>& sink) {
+  using V = cpu::vector_of<Isa>;
+  using clock = std::chrono::steady_clock;
+  constexpr int chains = 12, rounds = 20'000;                          // enough chains to hide the latency, few enough for registers
+  constexpr double operations = 2.0 * 16 * (sizeof(T) == 2 ? 2 : 1) * chains * rounds;
+  V acc[chains];
+  V const one(1.0f), small(1e-3f);
+  for (V& a : acc) a = V(0.0f);
+  double best = 0;
+  for (auto const end = clock::now() + std::chrono::duration<double>(seconds); clock::now() < end;) {
+    auto const start = clock::now();
+    for (int i = 0; i < rounds; ++i)
+      for (V& a : acc) a = cpu::mac<Isa, T>(a, one, small);
+    best = std::max(best, operations / std::chrono::duration<double>(clock::now() - start).count());
+  }
+  alignas(64) float lanes[16];
+  for (V const& a : acc) {
+    a.store(lanes);
+    sink.store(lanes[0], std::memory_order_relaxed);                   // the sums are looked at, so they must be made
+  }
+  return best;
+}
+
+}  // namespace detail
+
+/// Device: an instruction set of the CPU backend. T: bf16 or float. Threads run at once; their rates add up.
+template <class Device, class T> machine_limits measure_limits(int threads) {
+  std::atomic<float> sink{0};
+  std::vector<double> rates(std::size_t(std::max(1, threads)));
+  std::vector<std::thread> others;
+  for (std::size_t i = 1; i < rates.size(); ++i) others.emplace_back([&, i] { rates[i] = detail::mac_rate<Device, T>(0.3, sink); });
+  rates[0] = detail::mac_rate<Device, T>(0.3, sink);
+  for (auto& t : others) t.join();
+  double sum = 0;
+  for (double r : rates) sum += r;
+  return {.read_gb_per_second = weights::measure_read_bandwidth(0.3, unsigned(rates.size())) / 1e9, .gflop_per_second = sum / 1e9};
+}
+
+}  // namespace verbatim
