@@ -34,10 +34,10 @@ template <class Mixer, class FeedForward> struct block {
   template <class Ops>
   static void forward(Ops& o, weights<Ops> const& w, typename Ops::rows x, step const& s, int layer) {
     {
-      auto const scope = o.workspace_scope();
+      [[maybe_unused]] auto const scope = o.workspace_scope();
       Mixer::forward(o, w.mixer, x, o.rms_norm(x, w.mixer_norm), s, layer);
     }
-    auto const scope = o.workspace_scope();
+    [[maybe_unused]] auto const scope = o.workspace_scope();
     FeedForward::forward(o, w.feed_forward, x, o.rms_norm(x, w.feed_forward_norm));
   }
 };
