@@ -2,7 +2,7 @@
 // Deterministic: an element depends on the seed, its tensor's name and its index only (SplitMix64 as a counter-based
 // generator), not on the order, the platform or the number of threads. Scales keep activations and logits sane: matrices
 // have variance 1 / fan-in, those that write to the residual stream less, logits a spread of about 3; norms are ones.
-// Cost: about a nanosecond per element, and memory for one tensor at a time: data is valid during the visit only.
+// Cost: a few nanoseconds of one core per element, and memory for one tensor at a time: data is valid during the visit only.
 #pragma once
 #include <algorithm>
 #include <bit>
