@@ -20,6 +20,7 @@ trap unmount EXIT
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 # How this machine reaches its mirrors: apt's and pip's settings, names, certificates.
+rm -f "$root/etc/apt/sources.list"
 cp -a /etc/apt/. "$root/etc/apt/"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true
 mkdir -p "$root/etc/ssl" "$root/usr/local/share"
@@ -29,7 +30,7 @@ cp -aL /etc/ssl/certs "$root/etc/ssl/" 2>/dev/null || true
 
 rm -rf "$root/src/verbatim"
 mkdir -p "$root/src/verbatim"
-git ls-files -z | grep -zv '^$' | xargs -0 cp -a --parents -t "$root/src/verbatim"
+git ls-files -z | while IFS= read -r -d '' file; do [ ! -e "$file" ] || cp -a --parents "$file" "$root/src/verbatim"; done
 
 inside() {
   env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
