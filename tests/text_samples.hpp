@@ -52,7 +52,7 @@ inline bool agree(scanner_pair const& p, std::string_view text) {
   return same && at == end;
 }
 
-inline std::string quoted(std::string_view text) { return verbatim::dump_json(verbatim::json(std::string(text))); }
+inline std::string json_text(std::string_view text) { return verbatim::dump_json(verbatim::json(std::string(text))); }
 
 /// A byte-level tokenizer: all bytes, then the tokens that the merges make. No normalizer, so it gives texts back exactly.
 inline std::string byte_level(std::string_view extra = {}) {
@@ -60,14 +60,14 @@ inline std::string byte_level(std::string_view extra = {}) {
   for (int b = 0; b < 256; ++b) {
     letter.clear();
     d::utf8_append(letter, d::byte_alphabet[std::size_t(b)]);
-    vocab += (b ? "," : "") + quoted(letter) + ":" + std::to_string(b);
+    vocab += (b ? "," : "") + json_text(letter) + ":" + std::to_string(b);
   }
   std::vector<std::pair<std::string, std::string>> const merges = {{"h", "e"}, {"l", "l"}, {"he", "ll"}, {"hell", "o"}, {"\xC4\xA0", "hello"}, {"a", "a"}, {"aa", "aa"}, {"\xC4\xA0", "\xC4\xA0"}, {"\xC3\x83", "\xC2\xA9"}};
   std::string rules;
   int id = 256;
   for (auto const& [a, b] : merges) {
-    vocab += "," + quoted(a + b) + ":" + std::to_string(id++);
-    rules += (rules.empty() ? "[" : ",[") + quoted(a) + "," + quoted(b) + "]";
+    vocab += "," + json_text(a + b) + ":" + std::to_string(id++);
+    rules += (rules.empty() ? "[" : ",[") + json_text(a) + "," + json_text(b) + "]";
   }
   return R"({"added_tokens":[{"id":300,"content":"<|end|>","special":true,"normalized":false},{"id":301,"content":"<tool>","special":false,"normalized":false}],)"
          R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,"use_regex":true},"decoder":{"type":"ByteLevel"},)" +
@@ -83,7 +83,7 @@ inline std::string sentence_pieces() {
     vocab += std::string(",\"") + name + "\":" + std::to_string(b + 3);
   }
   int id = 259;
-  for (std::string_view s : {"\xE2\x96\x81", "h", "e", "l", "o", "\xC3\xA9", "he", "ll", "hell", "hello", "\xE2\x96\x81hello", "\xE2\x96\x81\xE2\x96\x81"}) vocab += "," + quoted(s) + ":" + std::to_string(id++);
+  for (std::string_view s : {"\xE2\x96\x81", "h", "e", "l", "o", "\xC3\xA9", "he", "ll", "hell", "hello", "\xE2\x96\x81hello", "\xE2\x96\x81\xE2\x96\x81"}) vocab += "," + json_text(s) + ":" + std::to_string(id++);
   return R"({"added_tokens":[{"id":0,"content":"<unk>","special":true,"normalized":false},{"id":1,"content":"<s>","special":true,"normalized":false},{"id":2,"content":"</s>","special":true,"normalized":false}],)"
          R"("normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},)"
          R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"special_tokens":{"<s>":{"id":"<s>","ids":[1],"tokens":["<s>"]}}},)"

@@ -41,8 +41,8 @@ bpe with_marks(std::string const& name) {
     REQUIRE(at != text.npos);
     text.replace(at, what.size(), with);
   };
-  replace(R"(]?\\\\p{L}+|)", R"(]?[\\\\p{L}\\\\p{M}]+|)");
-  replace(R"([^\\\\s\\\\p{L}\\\\p{N}]+)", R"([^\\\\s\\\\p{L}\\\\p{M}\\\\p{N}]+)");
+  replace(R"(]?\\p{L}+|)", R"(]?[\\p{L}\\p{M}]+|)");
+  replace(R"([^\\s\\p{L}\\p{N}]+)", R"([^\\s\\p{L}\\p{M}\\p{N}]+)");
   return bpe::from_json(text);
 }
 

@@ -176,10 +176,10 @@ TEST_CASE("bpe: hostile files are refused by number") {
 }
 
 TEST_CASE("bpe: a regular expression that would run for ever gives up with an error") {
-  bpe const t = bpe::from_json(R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?:(?:a|aa)+)+$x"},"behavior":"Isolated"},"model":{"vocab":{"a":0},"merges":[]}})");
+  bpe const t = bpe::from_json(R"({"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?:(?:a|aa)+)+$"},"behavior":"Isolated"},"model":{"vocab":{"a":0},"merges":[]}})");
   std::vector<token> ids;
   try {
-    t.encode(std::string(3000, 'a'), ids);
+    t.encode(std::string(60, 'a') + 'b', ids);
     FAIL("an error expected");
   } catch (verbatim::error const& e) {
     CHECK(e.number() == 8);
