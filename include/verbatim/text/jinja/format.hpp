@@ -77,9 +77,12 @@ inline std::string print_real(double d, char type, int precision, bool alternate
 }
 
 inline std::string in_base(std::uint64_t n, unsigned base, bool upper = false) {
+  std::string_view const digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
   std::string out;
-  do out.insert(out.begin(), (upper ? "0123456789ABCDEF" : "0123456789abcdef")[n % base]);
-  while (n /= base);
+  for (bool more = true; more; more = n != 0) {
+    out.insert(out.begin(), digits[std::size_t(n % base)]);
+    n /= base;
+  }
   return out;
 }
 
