@@ -1,0 +1,69 @@
+// The machine's ceilings, measured with the library's own vectors and threads in the same run as what is held against them:
+// reading memory, and multiply-accumulate from registers. On a shared machine they drift, so measure them alternately.
+#pragma once
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "verbatim/backend/cpu/mac.hpp"
+#include "verbatim/backend/cpu/threads.hpp"
+#include "verbatim/backend/memory.hpp"
+
+namespace limits {
+
+using namespace verbatim;
+using vector = cpu::vector_of<cpu::native>;
+
+inline double seconds_of(auto&& f) {
+  auto const start = std::chrono::steady_clock::now();
+  f();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+inline double median(std::vector<double> v) {
+  std::sort(v.begin(), v.end());
+  return v[v.size() / 2];
+}
+
+inline void keep(vector v) {
+  alignas(64) static thread_local float sink[16];
+  v.store(sink);
+  asm volatile("" : : "r"(sink) : "memory");
+}
+
+/// Bytes per second of one pass over `memory`, each thread over consecutive pieces.
+inline double read_rate(cpu::pool& pool, aligned_array<std::uint32_t> const& memory) {
+  int const pieces = pool.threads() * 8;
+  std::size_t const words = memory.size() / std::size_t(pieces) / 128 * 128;
+  double const t = seconds_of([&] {
+    pool.run(pieces, [&](int piece, int) {
+      std::uint32_t const* const p = memory.data() + std::size_t(piece) * words;
+      vector a[8];
+      for (auto& x : a) x = vector(0.0f);
+      for (std::size_t i = 0; i < words; i += 128)
+        cpu::repeat<8>([&](auto j) { a[j] = max(a[j], vector::load_words(p + i + j * 16)); });
+      for (auto& x : a) keep(x);
+    });
+  });
+  return double(words) * 4 * pieces / t;
+}
+
+/// Operations per second (two per product) of mac<T> from registers, on all threads.
+template <class T> double arithmetic_rate(cpu::pool& pool) {
+  constexpr int loops = 1'000'000, chains = 12;
+  double const t = seconds_of([&] {
+    pool.run(pool.threads(), [&](int, int) {
+      vector a[chains], w(1.0f), x(0.5f);
+      for (auto& v : a) v = vector(0.0f);
+      for (int i = 0; i < loops; ++i) {
+        asm volatile("" : "+m"(w), "+m"(x));
+        cpu::repeat<chains>([&](auto j) { a[j] = cpu::mac<cpu::native, T>(a[j], w, x); });
+      }
+      for (auto& v : a) keep(v);
+    });
+  });
+  return 2.0 * loops * chains * 16 * (4.0 / sizeof(T)) * pool.threads() / t;
+}
+
+}  // namespace limits
