@@ -43,6 +43,7 @@ bpe with_marks(std::string const& name) {
   };
   replace(R"(]?\\p{L}+|)", R"(]?[\\p{L}\\p{M}]+|)");
   replace(R"([^\\s\\p{L}\\p{N}]+)", R"([^\\s\\p{L}\\p{M}\\p{N}]+)");
+  replace("\"normalizer\":", "\"no normalizer\":");  // llama.cpp does not normalise
   return bpe::from_json(text);
 }
 
