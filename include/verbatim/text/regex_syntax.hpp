@@ -216,6 +216,8 @@ class regex_syntax {
       out += text;
     };
     for (char32_t c = 0; c < 0x110000; ++c) {
+      if (c >= 0x40000 && c < 0xE0000) c = 0xE0000;  // planes 4 to 13 are not assigned
+      if (c >= 0xE0200) break;                       // nor is what is behind the variation selectors
       if (!inside(u[c])) continue;
       char32_t end = c + 1;
       while (end < 0x110000 && inside(u[end])) ++end;
