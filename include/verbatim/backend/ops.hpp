@@ -46,7 +46,8 @@ struct part {
   int rows;
 };
 
-/// The operations of a device on activations of type T. Only specialisations exist.
-template <class Device, class T> class ops;
+/// The operations of a device on activations of type T, with an attention part (the device's own where none is named).
+/// Only specialisations exist.
+template <class Device, class T, class Attention = typename Device::attention> class ops;
 
 }  // namespace verbatim

@@ -19,7 +19,7 @@
 namespace verbatim::detail {
 
 template <class P> struct loaded_parts {
-  using model_type = loaded_model<typename P::architecture, typename P::device, typename P::dtype>;
+  using model_type = loaded_model<typename P::architecture, typename P::device, typename P::dtype, typename P::attention>;
   model_config config;
   generation_defaults defaults;
   std::string name;

@@ -25,7 +25,6 @@
 
 namespace verbatim {
 
-struct leaf_attention { static constexpr guarantee offers = guarantee::layout_invariant; struct policy {}; };
 /// What fronts and HTTP APIs expect of a sampler: every stage that an OpenAI-style request can ask for.
 using full_sampler = sample<logit_bias, bad_words, min_tokens, repetition_penalty, presence_penalty, frequency_penalty,
                             temperature, top_k, top_p, min_p, gumbel>;
@@ -37,7 +36,7 @@ template <class Device, class Model> struct pipeline {
   using dtype = bf16;                     ///< of weights, activations and KV: bf16 or float
   using text = bpe;
   using cache = paged<64>;
-  using attention = leaf_attention;
+  using attention = typename Device::attention;
   using sampler = full_sampler;
   using schedule = first_come;
   static constexpr numerics contract = batch_invariant;

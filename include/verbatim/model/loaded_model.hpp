@@ -17,9 +17,9 @@ namespace verbatim {
 
 /// Include the backend (backend/cpu/ops.hpp) before instantiating this. Move-only by address: not movable, so that the
 /// places where tensors go stay valid.
-template <class Model, class Device, class T> class loaded_model {
+template <class Model, class Device, class T, class Attention = typename Device::attention> class loaded_model {
  public:
-  using backend_type = ops<Device, T>;
+  using backend_type = ops<Device, T, Attention>;
   using logits_view = verbatim::logits_view;
   static constexpr guarantee offers = backend_type::offers;
   static constexpr int revision = backend_type::revision;

@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "verbatim/backend/cpu/kv.hpp"
+#include "verbatim/backend/cpu/leaf_attention.hpp"
 #include "verbatim/backend/cpu/linear.hpp"
 #include "verbatim/backend/memory.hpp"
 #include "verbatim/backend/ops.hpp"
@@ -19,7 +20,7 @@
 namespace verbatim::cpu {
 
 /// Query vectors that share one pass over keys and values; their running sums (16 KiB at head_dim 64) stay in L1.
-inline constexpr int queries_per_task = 64;
+inline constexpr int queries_per_task = leaf_attention::policy::queries_per_task;
 
 /// Working memory of one thread.
 struct attention_scratch {

@@ -3,15 +3,17 @@
 #pragma once
 #include <concepts>
 
+#include "verbatim/backend/cpu/leaf_attention.hpp"
+
 namespace verbatim::cpu {
 
-struct scalar { static constexpr char const* name = "cpu::scalar"; };
-struct avx2 { static constexpr char const* name = "cpu::avx2"; };
-struct avx512 { static constexpr char const* name = "cpu::avx512"; };
-struct avx512bf16 { static constexpr char const* name = "cpu::avx512bf16"; };
+struct scalar { using attention = leaf_attention; static constexpr char const* name = "cpu::scalar"; };
+struct avx2 { using attention = leaf_attention; static constexpr char const* name = "cpu::avx2"; };
+struct avx512 { using attention = leaf_attention; static constexpr char const* name = "cpu::avx512"; };
+struct avx512bf16 { using attention = leaf_attention; static constexpr char const* name = "cpu::avx512bf16"; };
 
 /// The simple backend that others are tested against (backend/reference/ops.hpp).
-struct reference { static constexpr char const* name = "cpu::reference"; };
+struct reference { using attention = plain_attention; static constexpr char const* name = "cpu::reference"; };
 
 template <class Device>
 concept instruction_set = std::same_as<Device, scalar> || std::same_as<Device, avx2> || std::same_as<Device, avx512> ||

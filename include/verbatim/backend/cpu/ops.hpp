@@ -27,7 +27,7 @@
 
 namespace verbatim {
 
-template <cpu::instruction_set Isa, class T> class ops<Isa, T> {
+template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, Attention> {
   static_assert(cpu::compiled_for<Isa>,
                 "this translation unit's target lacks the instruction set: compile with -march=native, or use cpu::native");
   using V = cpu::vector_of<Isa>;
@@ -161,7 +161,7 @@ template <cpu::instruction_set Isa, class T> class ops<Isa, T> {
     pool_.run(count * config_.kv_heads, [&](int i, int worker) {
       task const t = tasks_[std::size_t(count - 1 - i % count)];  // the last rows see most keys: longest first
       slice const& sl = s.slice_of[t.slice];
-      cpu::attention<Isa, T> run(kv_, scratch_[std::size_t(worker)], sl, layer, i / count, window);
+      typename Attention::template kernel<Isa, T> run(kv_, scratch_[std::size_t(worker)], sl, layer, i / count, window);
       run(q, out, group_, t.first, std::min(rows_per_task_, sl.rows - t.first));
     });
     return out;

@@ -47,7 +47,7 @@ struct joined_vector : joined_matrix {
 
 }  // namespace cpu
 
-template <class T> class ops<cpu::reference, T> {
+template <class T> class ops<cpu::reference, T, cpu::plain_attention> {
  public:
   using value = T;
   using rows = rows_of<T>;
