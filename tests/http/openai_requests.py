@@ -1,0 +1,118 @@
+"""Requests: messages, tools, tokenisation, what is accepted and what is refused."""
+from openai_harness import *  # noqa: F403
+
+
+@test
+def messages_and_templates():
+    parts = [{"type": "text", "text": "Hello"}, {"type": "text", "text": "there"}]
+    a = http.post(root + "/tokenize", json=dict(messages=[{"role": "user", "content": parts}])).json()["tokens"]
+    b = http.post(root + "/tokenize", json=dict(messages=[{"role": "user", "content": "Hello\nthere"}])).json()["tokens"]
+    same(a, b)
+    talk = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hel"}]
+    client.chat.completions.create(model=name, messages=talk, max_tokens=2, extra_body={"continue_final_message": True, "add_generation_prompt": False})
+    x = http.post(root + "/tokenize", json=dict(messages=talk, continue_final_message=True)).json()["tokens"]
+    y = http.post(root + "/tokenize", json=dict(messages=talk, add_generation_prompt=True)).json()["tokens"]
+    z = http.post(root + "/tokenize", json=dict(messages=talk, add_generation_prompt=False)).json()["tokens"]
+    assert len(x) < len(z) < len(y)
+    chat(max_tokens=2, extra_body={"chat_template_kwargs": {"enable_thinking": False}})
+    chat(max_tokens=2, reasoning_effort="low")
+    refused(400, **user("x", continue_final_message=True, add_generation_prompt=True))
+    refused(400, "chat_template", "unsupported_parameter", **user("x", chat_template="{{ 1 }}"))
+    refused(400, "chat_template_kwargs.messages", **user("x", chat_template_kwargs={"messages": []}))
+
+
+@test
+def tools():
+    tool = {"type": "function", "function": {"name": "look_up", "description": "Looks up.", "parameters": {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}}}
+    plain = http.post(root + "/tokenize", json=user("x")).json()["count"]
+    shown = http.post(root + "/tokenize", json=user("x", tools=[tool])).json()["count"]
+    assert shown > plain, "tools are rendered"
+    chat(max_tokens=3, tools=[tool])
+    chat(max_tokens=3, tools=[tool], tool_choice="auto", parallel_tool_calls=True)
+    chat(max_tokens=3, tools=[tool], tool_choice="none")
+    talk = [{"role": "user", "content": "q?"},
+            {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": "{\"q\": \"a\"}"}}]},
+            {"role": "tool", "tool_call_id": "c1", "content": "b"}]
+    client.chat.completions.create(model=name, messages=talk, tools=[tool], max_tokens=2)
+    refused(400, "tool_choice", **user("x", tools=[tool], tool_choice="required"))
+    refused(400, "tool_choice", **user("x", tools=[tool], tool_choice={"type": "function", "function": {"name": "look_up"}}))
+    refused(400, "tool_choice", **user("x", tool_choice="auto"))
+    refused(400, "tools", **user("x", tools=[]))
+    refused(400, "tools.0.function.name", **user("x", tools=[{"type": "function", "function": {"name": "a b"}}]))
+    bad = [talk[0], {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}]}]
+    refused(400, "messages.1.tool_calls.0.function.arguments", model=name, messages=bad)
+
+
+@test
+def tokenize():
+    r = http.post(root + "/tokenize", json={"prompt": "Hello 数字"}).json()
+    same(set(r), {"count", "max_model_len", "tokens", "token_strs"})
+    same((r["count"], r["token_strs"]), (len(r["tokens"]), None))
+    s = http.post(root + "/v1/tokenize", json={"model": name, "prompt": "Hello 数字", "return_token_strs": True}).json()
+    same(len(s["token_strs"]), r["count"])
+    plain = http.post(root + "/tokenize", json={"prompt": "Hello 数字", "add_special_tokens": False}).json()["tokens"]
+    same(http.post(root + "/detokenize", json={"tokens": plain}).json()["prompt"], "Hello 数字")
+    same(http.post(root + "/v1/detokenize", json={"tokens": plain}).json()["text"], "Hello 数字")
+    same(set(http.post(root + "/tokenize", json={"content": "Hello"}).json()), {"tokens"})
+    same(http.post(root + "/detokenize", json={"tokens": [10 ** 9]}).status_code, 400)
+    same(http.post(root + "/tokenize", json={}).status_code, 400)
+
+
+@test
+def accepted_parameters():
+    chat(max_tokens=3, temperature=0.5, top_p=0.9, frequency_penalty=0.5, presence_penalty=-0.5, seed=1, user="u", metadata={"a": "b"},
+         store=False, service_tier="auto", logit_bias={"5": 1.5}, response_format={"type": "text"}, modalities=["text"],
+         extra_body={"top_k": 5, "min_p": 0.1, "repetition_penalty": 1.1, "bad_words": ["foo"], "skip_special_tokens": False,
+                     "add_special_tokens": False, "spaces_between_special_tokens": True, "priority": 0, "top_p": None, "stop": None})
+    r = http.post(options.url + "/chat/completions", json=user("x", max_tokens=1, no_such_thing=1))
+    same(r.status_code, 200)
+    assert "no_such_thing" in r.headers["warning"]
+
+
+@test
+def refused_parameters():
+    schema = {"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}
+    for field, value in (("response_format", {"type": "json_object"}), ("response_format", schema), ("structured_outputs", {"json": {}}),
+                         ("guided_json", {}), ("prompt_embeds", "AA"), ("use_beam_search", True), ("allowed_token_ids", [1]),
+                         ("truncate_prompt_tokens", 5), ("cache_salt", "x"), ("thinking_token_budget", 5), ("echo", True), ("priority", 3),
+                         ("modalities", ["audio"]), ("logits_processors", ["x"]), ("functions", [])):
+        refused(400, field, "unsupported_parameter", **user("x", **{field: value}))
+    image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://127.0.0.1/"}}]}]
+    refused(400, "messages.0.content.0.type", "unsupported_content", messages=image, model=name)
+
+
+@test
+def wrong_values():
+    for field, values in dict(temperature=[-1, 2.5, "1", True, []], top_p=[0, 1.1, "x"], top_k=[-2, 1.5], min_p=[-0.1, 2], n=[0, 129, 1.5, "1"],
+                              max_tokens=[0, -1, 2 ** 40, "5"], max_completion_tokens=[0], frequency_penalty=[3], presence_penalty=[-3],
+                              repetition_penalty=[0, -1], seed=["a", 1.5, 2 ** 70], stream=["yes", 1], logprobs=[1, "true"], top_logprobs=[-1, 21],
+                              stop=[5], stop_token_ids=["a", 5], ignore_eos=["x"], min_tokens=[-1], logit_bias=[[], 3],
+                              bad_words=["x"], messages=[[], "x", {}], tools=["x"], chat_template_kwargs=[[]], model=[5]).items():
+        for value in values:
+            refused(400, field, **dict(user("x"), **{field: value}))
+    for field, value, at in (("stop", [""], "stop.0"), ("stop_token_ids", [10 ** 9], "stop_token_ids.0"), ("stop_token_ids", [-1], "stop_token_ids.0"),
+                             ("logit_bias", {"x": 1}, "logit_bias.x"), ("logit_bias", {"1": 101}, "logit_bias.1"), ("bad_words", [""], "bad_words.0"),
+                             ("messages", [5], "messages.0"), ("messages", [{"role": "x", "content": "y"}], "messages.0.role"),
+                             ("messages", [{"role": "user"}], "messages.0.content"), ("messages", [{"role": "tool", "content": "x"}], "messages.0.tool_call_id")):
+        refused(400, at, **dict(user("x"), **{field: value}))
+    refused(400, "top_logprobs", **user("x", top_logprobs=2))
+    refused(400, "min_tokens", **user("x", min_tokens=5, max_tokens=2))
+    refused(404, "model", "model_not_found", model="nobody", messages=[{"role": "user", "content": "x"}])
+    refused(400, "messages", "context_length_exceeded", **user("x", max_tokens=2 ** 31 - 1))
+    for prompt in ("", [], [[]], [-1], [10 ** 9], [1.5], 5, {}, [["a"]], ["a", 1]):
+        refused(400, path="/completions", model=name, prompt=prompt)
+    refused(400, "prompt", "context_length_exceeded", path="/completions", model=name, prompt="x", max_tokens=2 ** 31 - 1)
+    refused(400, "max_tokens", path="/completions", model=name, prompt="x", max_tokens=0)
+    refused(400, "best_of", path="/completions", model=name, prompt="x", best_of=3)
+    refused(400, "suffix", path="/completions", model=name, prompt="x", suffix="y")
+    report = refused(400, **user("x", temperature=9, n=0, top_p=7, seed="s" * 100000, stop_token_ids=["x"] * 200))
+    assert len(report["message"]) < 8000
+
+
+@test
+def client_errors():
+    try:
+        client.chat.completions.create(**user("x"), temperature=9)
+        assert False
+    except openai.BadRequestError as e:
+        same((e.param, e.type), ("temperature", "invalid_request_error"))
