@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "options.hpp"
-#include "pipelines.hpp"
+#include "../pipelines.hpp"
 
 namespace cli {
 
@@ -37,7 +37,7 @@ struct model_options {
 template <class F> int with_model(verbatim::engine_config const& config, std::string const& dtype, F&& f) {
   auto const want = dtype == "bf16" ? verbatim::compute::bf16 : dtype == "f32" ? verbatim::compute::f32 : verbatim::compute::checkpoint;
   return verbatim::with_checkpoint(config.checkpoint, want, [&]<class Model, class T>(verbatim::checkpoint_kind<Model, T>) {
-    verbatim::engine<standard<Model, T>> engine(config);
+    verbatim::engine<examples::standard<Model, T>> engine(config);
     return f(engine);
   });
 }

@@ -7,14 +7,8 @@
 #include <string_view>
 
 #include <verbatim/front/serve.hpp>
-#include <verbatim/verbatim.hpp>
 
-// Parts are named members: what is not overridden is the library's default for this device and model.
-template <class Kind> struct chat : verbatim::pipeline<verbatim::cpu::native, typename Kind::architecture> {
-  using dtype = typename Kind::dtype;
-  using cache = verbatim::paged<64>;
-  using sampler = verbatim::full_sampler;   // every stage that an OpenAI-style request can ask for
-};
+#include "../pipelines.hpp"   // which parts an engine is made of, for each kind of checkpoint
 
 int main(int argc, char** argv) try {
   if (argc < 2 || argc > 3) {
@@ -30,8 +24,8 @@ int main(int argc, char** argv) try {
   options.log = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };
 
   // The checkpoint decides which types run it; everything below this line is compiled for each of them.
-  return verbatim::with_checkpoint(argv[1], [&]<class Kind>(Kind) {
-    verbatim::engine<chat<Kind>> engine{{.checkpoint = argv[1], .max_batch = 64}};
+  return verbatim::with_checkpoint(argv[1], [&]<class Model, class T>(verbatim::checkpoint_kind<Model, T>) {
+    verbatim::engine<examples::standard<Model, T>> engine{{.checkpoint = argv[1], .max_batch = 64}};
     return verbatim::serve(engine, options);
   });
 } catch (std::exception const& e) {

@@ -76,6 +76,7 @@ template <class P> class engine {
   generation_defaults const& defaults() const noexcept;
   std::string const& name() const noexcept;     ///< of the model directory
   int context() const noexcept;                 ///< tokens that a sequence may have here
+  int max_logprobs() const noexcept;            ///< alternatives per token that a request may ask for
   engine_resources resources() const noexcept;
 
  private:

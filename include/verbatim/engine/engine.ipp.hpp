@@ -36,6 +36,7 @@ template <class P> model_config const& engine<P>::config() const noexcept { retu
 template <class P> generation_defaults const& engine<P>::defaults() const noexcept { return self_->parts.defaults; }
 template <class P> std::string const& engine<P>::name() const noexcept { return self_->parts.name; }
 template <class P> int engine<P>::context() const noexcept { return self_->parts.context; }
+template <class P> int engine<P>::max_logprobs() const noexcept { return self_->loop.max_logprobs(); }
 template <class P> engine_resources engine<P>::resources() const noexcept {
   auto const& p = self_->parts;
   return {p.model->weight_bytes(), p.model->kv_bytes(), p.limits.pages, P::cache::page, p.limits.threads};

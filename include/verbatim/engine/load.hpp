@@ -1,6 +1,7 @@
 // From engine_config to the loaded parts of an engine: config, tokenizer, template, KV plan, weights.
 #pragma once
 #include <algorithm>
+#include <concepts>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -84,6 +85,14 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
     source.release();
   }
   return out;
+}
+
+/// A book may take more than the number of pages: how many sequences there will be, and how long.
+template <class P> typename P::cache::book make_book(loaded_parts<P> const& parts, engine_config const& c) {
+  using book = typename P::cache::book;
+  int const run = (parts.context + P::cache::page - 1) / P::cache::page;
+  if constexpr (std::constructible_from<book, int, int, int>) return book(parts.limits.pages, c.max_batch, run);
+  else return book(parts.limits.pages);
 }
 
 }  // namespace verbatim::detail

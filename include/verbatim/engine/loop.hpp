@@ -2,9 +2,12 @@
 // and nothing in a step allocates once the requests are taken in (their vectors are reserved then).
 #pragma once
 #include <algorithm>
-#include <deque>
+#include <atomic>
+#include <concepts>
 #include <exception>
 #include <memory>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "verbatim/backend/step.hpp"
@@ -24,7 +27,7 @@ template <class P> class loop {
   using sampler = typename P::sampler;
 
   loop(loaded_parts<P>& parts, inbox& jobs, engine_config const& c)
-      : parts_(&parts), jobs_(&jobs), book_(make_book(parts, c)),
+      : parts_(&parts), jobs_(&jobs), book_(make_book<P>(parts, c)),
         deliver_(parts.text ? &*parts.text : nullptr, parts.context, stats_),
         limits_{parts.config.vocabulary, parts.context, c.max_logprobs}, max_batch_(c.max_batch) {
     std::size_t const rows = std::size_t(parts.limits.tokens), outputs = std::size_t(parts.limits.outputs);
@@ -33,6 +36,7 @@ template <class P> class loop {
     tops_.resize(outputs * std::size_t(c.max_logprobs));
     spare_row_.resize(std::size_t(parts.config.vocabulary));
     stats_.pages_total = parts.limits.pages;
+    warm_threads();
   }
   ~loop() {
     for (auto& c : all_)
@@ -44,6 +48,8 @@ template <class P> class loop {
       for (std::size_t i = first; i < all_.size(); ++i) end(*all_[i], finish_reason::cancelled);
     }
   }
+
+  int max_logprobs() const noexcept { return limits_.max_logprobs; }
 
   bool poll() {
     take_in_all();
@@ -66,6 +72,19 @@ template <class P> class loop {
   }
 
  private:
+  /// Every thread of the pool makes its scratch for sampling now. Each index waits for all of them, so that no thread
+  /// can take two.
+  void warm_threads() {
+    if constexpr (requires(int v) { sampler::warm(v); }) {
+      int const threads = parts_->limits.threads;
+      std::atomic<int> ready{0};
+      parts_->model->backend().parallel(threads, [&](int) {
+        sampler::warm(limits_.vocabulary);
+        for (++ready; ready.load() < threads;) std::this_thread::yield();
+      });
+    }
+  }
+
   // ---- requests in and out
 
   void take_in_all() {
@@ -128,14 +147,6 @@ template <class P> class loop {
   }
 
   // ---- one step
-
-  /// A book may take more than the number of pages: how many sequences there will be, and how long.
-  static typename P::cache::book make_book(loaded_parts<P> const& parts, engine_config const& c) {
-    using book = typename P::cache::book;
-    int const run = (parts.context + P::cache::page - 1) / P::cache::page;
-    if constexpr (std::constructible_from<book, int, int, int>) return book(parts.limits.pages, c.max_batch, run);
-    else return book(parts.limits.pages);
-  }
 
   static constexpr std::uint32_t waiting_bit = 0x80000000u;
   /// A row of logits and what is wanted from it: the log-probability of prompt[target], or (target < 0) a new token.

@@ -122,6 +122,7 @@ template <class Engine> model_card card_of(Engine const& engine, openai const& o
   card.name = o.name.empty() ? engine.name() : o.name;
   card.context = engine.context();
   card.vocabulary = engine.config().vocabulary;
+  if constexpr (requires { engine.max_logprobs(); }) card.max_logprobs = engine.max_logprobs();
   card.contract = Engine::contract();
   if constexpr (requires { Engine::pipeline_type::contract; }) card.contract_text = contract_words(Engine::pipeline_type::contract);
   card.created = created;
