@@ -24,13 +24,13 @@ template <class Isa, class T> double mac_rate(double seconds, std::atomic<float>
   constexpr int chains = 12, rounds = 20'000;                          // enough chains to hide the latency, few enough for registers
   constexpr double operations = 2.0 * 16 * (sizeof(T) == 2 ? 2 : 1) * chains * rounds;
   V acc[chains];
-  V const one(1.0f), small(1e-3f);
+  V const one(1.0f), tiny(1e-3f);
   for (V& a : acc) a = V(0.0f);
   double best = 0;
   for (auto const end = clock::now() + std::chrono::duration<double>(seconds); clock::now() < end;) {
     auto const start = clock::now();
     for (int i = 0; i < rounds; ++i)
-      for (V& a : acc) a = cpu::mac<Isa, T>(a, one, small);
+      for (V& a : acc) a = cpu::mac<Isa, T>(a, one, tiny);
     best = std::max(best, operations / std::chrono::duration<double>(clock::now() - start).count());
   }
   alignas(64) float lanes[16];

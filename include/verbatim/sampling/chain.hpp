@@ -123,10 +123,10 @@ template <class... Stages> struct sample {
   using last = std::tuple_element_t<sizeof...(Stages) - 1, std::tuple<Stages...>>;
 
   /// Runs ops and truncations in order. Returns the peak, or NaN where there is nothing to sample from.
-  template <std::size_t... I> static float process(row const& r, std::span<float> logits, std::index_sequence<I...>) {
-    (op<Stages>(std::get<I>(r.params), logits), ...);
+  template <std::size_t... At> static float process(row const& r, std::span<float> logits, std::index_sequence<At...>) {
+    (op<Stages>(std::get<At>(r.params), logits), ...);
     float const peak = detail::finite_peak(logits);
-    if (peak == peak) (truncate<Stages>(std::get<I>(r.params), logits, peak), ...);
+    if (peak == peak) (truncate<Stages>(std::get<At>(r.params), logits, peak), ...);
     return peak;
   }
   template <class S> static void op(typename S::params const& p, std::span<float> logits) {

@@ -45,7 +45,7 @@ class decoder {
       return;
     }
     s.stages.resize(stages_.size());
-    emit(s, 0, text, out);
+    feed(s, 0, text, out);
   }
   /// Whether tokens count only by their bytes: then push_bytes may be given those.
   bool only_bytes() const noexcept { return stages_.size() == 1 && stages_[0].kind == kind::byte_level; }
@@ -136,28 +136,28 @@ class decoder {
     return out += text.substr(last);
   }
 
-  void emit(state& s, std::size_t i, std::string_view text, std::string& out) const {
+  void feed(state& s, std::size_t i, std::string_view text, std::string& out) const {
     if (i == stages_.size()) return void(out += text);
     stage const& g = stages_[i];
     state::memory& m = s.stages[i];
     std::string made;
     switch (g.kind) {
-      case kind::fuse: return emit(s, i + 1, text, out);
+      case kind::fuse: return feed(s, i + 1, text, out);
       case kind::byte_level:
         if (!from_byte_alphabet(text, made)) made = text;
         if (i + 1 == stages_.size()) return m.repair.push(made, out);
         {
           std::string whole;
           m.repair.push(made, whole);
-          return emit(s, i + 1, whole, out);
+          return feed(s, i + 1, whole, out);
         }
       case kind::byte_fallback:
         if (int const b = byte_token(text); b >= 0) return void(m.run += char(b));
         flush(s, i, out);
-        return emit(s, i + 1, text, out);
-      case kind::replace: return emit(s, i + 1, g.what.front().replaced(text, g.content), out);
-      case kind::metaspace: return emit(s, i + 1, with_spaces(text, g.content, g.drops_first && m.dropped++ == 0), out);
-      case kind::strip: return emit(s, i + 1, g.fused ? strip_chunk(g, m, text) : std::string(strip_token(g, text)), out);
+        return feed(s, i + 1, text, out);
+      case kind::replace: return feed(s, i + 1, g.what.front().replaced(text, g.content), out);
+      case kind::metaspace: return feed(s, i + 1, with_spaces(text, g.content, g.drops_first && m.dropped++ == 0), out);
+      case kind::strip: return feed(s, i + 1, g.fused ? strip_chunk(g, m, text) : std::string(strip_token(g, text)), out);
     }
   }
   void flush(state& s, std::size_t i, std::string& out) const {
@@ -165,12 +165,12 @@ class decoder {
     if (stages_[i].kind == kind::byte_level) {
       std::string rest;
       m.repair.finish(rest);
-      if (!rest.empty()) emit(s, i + 1, rest, out);
+      if (!rest.empty()) feed(s, i + 1, rest, out);
     } else if (stages_[i].kind == kind::byte_fallback && !m.run.empty()) {
       std::string const run = std::move(m.run);
       m.run.clear();
-      if (utf8_prefix(run) == run.size()) return emit(s, i + 1, run, out);
-      for (std::size_t k = 0; k < run.size(); ++k) emit(s, i + 1, replacement_character, out);
+      if (utf8_prefix(run) == run.size()) return feed(s, i + 1, run, out);
+      for (std::size_t k = 0; k < run.size(); ++k) feed(s, i + 1, replacement_character, out);
     }
   }
   static std::string_view strip_token(stage const& g, std::string_view text) {

@@ -44,11 +44,11 @@ class merges {
   void apply(std::vector<token>& ids, std::size_t first) const {
     std::size_t const n = ids.size() - first;
     if (n < 2 || slots_.empty()) return;
-    ids.resize(first + (n <= small ? apply_small(ids.data() + first, n) : apply_large(ids.data() + first, n)));
+    ids.resize(first + (n <= short_run ? apply_small(ids.data() + first, n) : apply_large(ids.data() + first, n)));
   }
 
  private:
-  static constexpr std::size_t small = 48;
+  static constexpr std::size_t short_run = 48;
   struct slot {
     std::uint64_t key = 0;
     rule what;
@@ -57,8 +57,8 @@ class merges {
   std::size_t place(std::uint64_t key) const noexcept { return hash_mix(key ^ seed_, 0x9E3779B97F4A7C15u) & (slots_.size() - 1); }
 
   std::size_t apply_small(token* ids, std::size_t n) const noexcept {
-    std::uint32_t ranks[small];
-    token results[small];
+    std::uint32_t ranks[short_run];
+    token results[short_run];
     auto const look = [&](std::size_t i) {
       rule const r = find(ids[i], ids[i + 1]);
       ranks[i] = r.rank;

@@ -19,8 +19,8 @@ namespace verbatim::cpu {
 
 /// Calls f(integral_constant 0), ..., f(integral_constant N - 1), unrolled at any optimisation level.
 template <int N, class F> VERBATIM_INLINE void repeat(F&& f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<int, I>{}), ...);
+  [&]<int... At>(std::integer_sequence<int, At...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<int, At>{}), ...);
   }(std::make_integer_sequence<int, N>{});
 }
 

@@ -137,8 +137,8 @@ struct dict_object : object {
   pairs items;                                     // in the order of insertion
   mutable std::map<std::string_view, std::size_t> places;  // of string keys, made when a large dict is first asked
   value const* find(std::string_view key) const {
-    constexpr std::size_t small = 8;
-    if (items.size() <= small) {
+    constexpr std::size_t few = 8;
+    if (items.size() <= few) {
       for (auto const& [k, v] : items)
         if (k.is_string() && k.text() == key) return &v;
       return nullptr;
