@@ -20,6 +20,9 @@ INCLUDE = ROOT / "include"
 POISON = ["I", "small", "near", "far", "ERROR", "DELETE", "IN", "OUT", "BOOL", "TRUE", "FALSE", "interface", "major", "minor",
           "linux", "unix", "emit", "signals", "slots", "foreach", "Bool", "Status", "None", "Always", "CONST", "VOID", "STRICT",
           "OPTIONAL", "pascal", "cdecl", "_B", "_N", "_S", "_L", "_X"]
+# Headers of one instruction set, which others include only where it is there (backend/cpu/isa.hpp).
+FLAGS = {"verbatim/backend/cpu/simd_avx2.hpp": ["-mavx2", "-mfma"],
+         "verbatim/backend/cpu/simd_avx512.hpp": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"]}
 
 
 def includes_of(path):
@@ -46,8 +49,9 @@ def poisoned_source(name, system):
     return "\n".join(lines) + f'\n#include "{name}"\n'
 
 
-def compile_one(compiler, source):
-    command = [compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", f"-I{INCLUDE}", "-x", "c++", "-"]
+def compile_one(name, compiler, source, system):
+    command = [compiler, "-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", *FLAGS.get(name, []), f"-I{INCLUDE}",
+               *(f"-isystem{folder}" for folder in system), "-x", "c++", "-"]
     start = time.monotonic()
     done = subprocess.run(command, input=source, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace")
     return done.returncode, done.stdout, time.monotonic() - start
@@ -69,6 +73,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--cache", required=True)
     parser.add_argument("--compilers", default="g++,clang++")
+    parser.add_argument("--system", action="append", default=[], help="a folder of system headers (Eigen's, for the reference backend)")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("only", nargs="*", help="headers, as they are included; all if none is given")
     args = parser.parse_args()
@@ -87,7 +92,7 @@ def main():
     todo = [job for job in work if job[4] not in cache]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(args.processes) as pool:
-        for (name, compiler, how, _, key), (code, output, seconds) in zip(todo, pool.map(lambda j: compile_one(j[1], j[3]), todo)):
+        for (name, compiler, how, _, key), (code, output, seconds) in zip(todo, pool.map(lambda j: compile_one(j[0], j[1], j[3], args.system), todo)):
             if code == 0:
                 cache[key] = round(seconds, 2)
             else:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every numbered error that the headers throw has exactly one entry in docs/errors/, and every entry is thrown.
+"""Every numbered error that the headers throw, or that a request ends with, has exactly one entry in docs/errors/, and every entry is thrown.
 
 With --list: each number with the places and messages that use it, to judge by eye whether they mean one thing.
 """
@@ -9,6 +9,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 USE = re.compile(r'\berror\s*[({]\s*"([a-z_]+)"\s*,\s*(\d+)\s*,\s*([^\n]*)')
+WRITTEN = re.compile(r'"\[verbatim\.([a-z_]+)\.(\d+)\] ?([^\n]*)')   # of a request that fails alone: told in its last event
 NEAR_USE = re.compile(r'\bthrow\s+(?:verbatim::)?error\s*[({]\s*(?!"[a-z_]+"\s*,\s*\d+\s*,)([^\n]*)')
 HEADING = re.compile(r"^## verbatim\.([a-z_]+)\.(\d+)\b", re.MULTILINE)
 
@@ -21,7 +22,7 @@ def main():
     used, entries, problems = {}, {}, []
     for path in sorted((ROOT / "include").rglob("*.hpp")):
         text = without_comments(path.read_text())
-        for match in USE.finditer(text):
+        for match in [*USE.finditer(text), *WRITTEN.finditer(text)]:
             used.setdefault((match[1], int(match[2])), []).append((path, match[3].strip()[:110]))
     for path in sorted((ROOT / "docs" / "errors").glob("*.md")):
         text = path.read_text()
@@ -42,8 +43,8 @@ def main():
     for key in sorted(used.keys() - entries.keys()):
         problems.append(f"verbatim.{key[0]}.{key[1]} ({used[key][0][0].relative_to(ROOT)}) has no entry in docs/errors/")
     for key in sorted(entries.keys() - used.keys()):
-        problems.append(f"verbatim.{key[0]}.{key[1]} ({entries[key].name}) is thrown nowhere")
-    print(f"{len(used)} errors thrown, {len(entries)} described")
+        problems.append(f"verbatim.{key[0]}.{key[1]} ({entries[key].name}) is used nowhere")
+    print(f"{len(used)} errors used, {len(entries)} described")
     print("\n".join(problems))
     return 1 if problems or not used else 0
 
