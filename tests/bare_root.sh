@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves that ./serve and ./check need nothing but a bare Debian 12: makes a minimal root with debootstrap, copies this
-# repository into it and runs there, as root, first ./serve (until it has answered the line that it prints) and then ./check.
+# Proves that ./serve and ./check need nothing but a bare Debian 12: makes a minimal root with debootstrap, copies what is
+# committed here into it and runs there, as root, first ./serve (until it has answered the line that it prints) and then ./check.
 #   tests/bare_root.sh [--serve-only] [ROOT_FOLDER]        needs root and debootstrap; takes the host's apt settings
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -30,7 +30,8 @@ cp -aL /etc/ssl/certs "$root/etc/ssl/" 2>/dev/null || true
 
 rm -rf "$root/src/verbatim"
 mkdir -p "$root/src/verbatim"
-git ls-files -z | while IFS= read -r -d '' file; do [ ! -e "$file" ] || cp -a --parents "$file" "$root/src/verbatim"; done
+git archive HEAD | tar -x -C "$root/src/verbatim"
+echo "commit $(git rev-parse --short HEAD), $(nproc) cores"
 
 inside() {
   env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
@@ -49,6 +50,8 @@ done
 echo "./serve: from a bare root to ready in $(($(date +%s) - start)) s"
 grep '^curl ' "$root/src/serve.out" >"$root/src/line.sh"
 inside sh /src/line.sh | tee "$root/src/answer.json"
+echo
+echo "./serve: from a bare root to the first answer in $(($(date +%s) - start)) s"
 grep -q '"chat.completion"' "$root/src/answer.json" || { echo "the printed curl line gives no completion" >&2; exit 1; }
 kill -INT "$(cat "$root/src/serve.pid")"
 wait "$waiting" || true
