@@ -44,7 +44,8 @@ def closure(path, seen):
 
 
 def poisoned_source(name, system):
-    lines = [f"#if __has_include(<{h}>)\n#include <{h}>\n#endif" for h in sorted(system)]
+    lines = ["#define PCRE2_CODE_UNIT_WIDTH 8"] if "pcre2.h" in system else []   # a program has to choose before it includes that
+    lines += [f"#if __has_include(<{h}>)\n#include <{h}>\n#endif" for h in sorted(system)]
     lines += [f"#undef {p}\n#define {p} @poisoned@" for p in POISON]
     return "\n".join(lines) + f'\n#include "{name}"\n'
 
