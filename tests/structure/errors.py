@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every numbered error that the headers throw, or that a request ends with, has exactly one entry in docs/errors/, and every entry is thrown.
+"""Every numbered error that the library or its programs throw, or that a request ends with, has exactly one entry in docs/errors/, and every entry is thrown.
 
 With --list: each number with the places and messages that use it, to judge by eye whether they mean one thing.
 """
@@ -20,7 +20,7 @@ def without_comments(text):
 
 def main():
     used, entries, problems = {}, {}, []
-    for path in sorted((ROOT / "include").rglob("*.hpp")):
+    for path in sorted([*(ROOT / "include").rglob("*.hpp"), *(ROOT / "examples").rglob("*.[ch]pp")]):
         text = without_comments(path.read_text())
         for match in [*USE.finditer(text), *WRITTEN.finditer(text)]:
             used.setdefault((match[1], int(match[2])), []).append((path, match[3].strip()[:110]))
