@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Every numbered error that the library or its programs throw, or that a request ends with, has exactly one entry in docs/errors/, and every entry is thrown.
+"""Every numbered error that the library or its programs throw, or that a request ends with, has exactly one entry in
+docs/errors/, and every entry is used.
 
 With --list: each number with the places and messages that use it, to judge by eye whether they mean one thing.
 """

@@ -32,7 +32,7 @@ inline bool has_weights(std::filesystem::path const& path) {
 template <class F> decltype(auto) with_checkpoint(std::filesystem::path const& path, compute want, F&& f) {
   model_config const config = read_config(path).config;
   dtype stored = config.type;   // what the tensors are counts, not what config.json says of them
-  if (want == compute::checkpoint && has_weights(path)) stored = weights::checkpoint(path).type();
+  if (want == compute::checkpoint && has_weights(path)) stored = weights::checkpoint(path).type().value_or(stored);
   bool const narrow = want == compute::bf16 || (want == compute::checkpoint && stored == dtype::bf16);
   auto const call = [&]<class Model>() -> decltype(auto) {
     return narrow ? std::forward<F>(f)(checkpoint_kind<Model, bf16>{}) : std::forward<F>(f)(checkpoint_kind<Model, float>{});
