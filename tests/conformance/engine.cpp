@@ -5,18 +5,13 @@
 #include <random>
 
 #include "catch.hpp"
-#include "verbatim/verbatim.hpp"
+#include "../engines.hpp"
+#include "verbatim/front/generate.hpp"
 
 namespace {
 
-struct small_llama : verbatim::pipeline<verbatim::cpu::native, verbatim::llama> {
-  using dtype = float;
-  using cache = verbatim::paged<16>;
-};
-struct small_qwen3 : verbatim::pipeline<verbatim::cpu::native, verbatim::qwen3> {
-  using dtype = verbatim::bf16;
-  using cache = verbatim::paged<16>;
-};
+using test_engines::small_llama;
+using test_engines::small_qwen3;
 
 std::filesystem::path fixture(char const* name) { return source_dir() / "tests/fixtures/models" / name; }
 

@@ -4,7 +4,7 @@
 #include <new>
 
 #include "catch.hpp"
-#include "verbatim/verbatim.hpp"
+#include "../engines.hpp"
 
 namespace {
 
@@ -17,8 +17,6 @@ void* counted(std::size_t size, std::size_t alignment) {
   if (!p) throw std::bad_alloc();
   return p;
 }
-
-struct small_qwen3 : verbatim::pipeline<verbatim::cpu::native, verbatim::qwen3> {};
 
 }  // namespace
 
@@ -37,7 +35,7 @@ struct small_qwen3 : verbatim::pipeline<verbatim::cpu::native, verbatim::qwen3> 
 [[gnu::noinline]] void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
 
 TEST_CASE("engine: steps do not allocate") {
-  verbatim::engine<small_qwen3> engine({.checkpoint = source_dir() / "tests/fixtures/models/qwen3-bf16", .threads = 2, .max_batch = 8});
+  verbatim::engine<test_engines::small_qwen3> engine({.checkpoint = source_dir() / "tests/fixtures/models/qwen3-bf16", .threads = 2, .max_batch = 8});
   int tokens = 0;
   for (int i = 0; i < 8; ++i) {
     verbatim::request r;

@@ -1,21 +1,14 @@
 // A trained model end to end: text in, greedy text out, against an independent float64 implementation's output.
+#include "../engines.hpp"
 #include "catch.hpp"
+#include "verbatim/front/generate.hpp"
 #include "verbatim/text/json.hpp"
-#include "verbatim/verbatim.hpp"
-
-namespace {
-
-struct stories : verbatim::pipeline<verbatim::cpu::native, verbatim::llama> {
-  using dtype = float;
-};
-
-}  // namespace
 
 TEST_CASE("stories260K: greedy text equals its reference") {
   auto const directory = testdata() / "models/stories260K";
   if (!std::filesystem::exists(directory)) return skip("no stories260K in the test data");
   auto const expected = verbatim::parse_json(read_bytes(directory / "expected.json"));
-  verbatim::engine<stories> engine({.checkpoint = directory, .threads = 2});
+  verbatim::engine<test_engines::small_llama> engine({.checkpoint = directory, .threads = 2});
   int tokens = 0;
   for (auto const& one : expected["cases"]) {
     auto const prompt = one["prompt_ids"].get<std::vector<verbatim::token>>();

@@ -1,0 +1,7 @@
+// The members of the engines that the tests of this folder share.
+#include "../engines.hpp"
+
+#include "verbatim/engine/engine.ipp.hpp"
+
+template class verbatim::engine<test_engines::small_llama>;
+template class verbatim::engine<test_engines::small_qwen3>;

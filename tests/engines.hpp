@@ -1,0 +1,19 @@
+// The engines that tests share; instantiated once, in tests/conformance/engines.cpp.
+#pragma once
+#include "verbatim/engine/engine.hpp"
+
+namespace test_engines {
+
+struct small_llama : verbatim::pipeline<verbatim::cpu::native, verbatim::llama> {
+  using dtype = float;
+  using cache = verbatim::paged<16>;
+};
+struct small_qwen3 : verbatim::pipeline<verbatim::cpu::native, verbatim::qwen3> {
+  using dtype = verbatim::bf16;
+  using cache = verbatim::paged<16>;
+};
+
+}  // namespace test_engines
+
+extern template class verbatim::engine<test_engines::small_llama>;
+extern template class verbatim::engine<test_engines::small_qwen3>;
