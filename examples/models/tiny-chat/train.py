@@ -1,7 +1,8 @@
 """Trains tiny-chat from nothing on one CPU core and writes the checkpoint next to this file.
 
-    python train.py                      # the committed model
-    python train.py --steps 400 --out /tmp/tiny   # a quick look
+    python train.py                                            # the committed model:
+    python train.py --resume --seed 2 --lr 2e-3 --steps 1150   # two rounds
+    python train.py --steps 400 --out /tmp/tiny                # a quick look
 
 Tokenizer, data, weights and order all come from --seed. Matrices are trained by Muon, the
 rest by AdamW; weights are float32 while training and bfloat16 in the checkpoint.
@@ -157,17 +158,21 @@ def main():
     parser.add_argument("--tokens", type=int, default=4096, help="tokens in a batch")
     parser.add_argument("--lr", type=float, default=4e-3)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, with another --seed")
     parser.add_argument("--check", type=int, default=1000, help="steps between measurements")
     a = parser.parse_args()
     torch.manual_seed(a.seed)
     torch.set_num_threads(1)
     a.out.mkdir(parents=True, exist_ok=True)
-    make_tokenizer(a.out, a.seed)
+    if not a.resume:
+        make_tokenizer(a.out, a.seed)
     tokenizer = load_tokenizer(a.out)
     queue = multiprocessing.Queue(maxsize=64)
     multiprocessing.Process(target=make_batches, args=(a.out, a.seed + 1, a.tokens, queue), daemon=True).start()
 
     model = make_model(tokenizer)
+    if a.resume:
+        model.load_state_dict(Qwen3ForCausalLM.from_pretrained(a.out, dtype=torch.float32).state_dict())
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     optimizers = [torch.optim.Muon(matrices, lr=a.lr, momentum=0.95, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
