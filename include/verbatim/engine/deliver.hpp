@@ -28,6 +28,19 @@ template <class Text> class delivery {
     c.owner->source.sink(e);
   }
 
+  /// The only event of each continuation of a request that was not taken in.
+  void refuse(job const& j, int count, std::string_view error) {
+    event e;
+    e.what = event::kind::finished;
+    e.finish = finish_reason::error;
+    e.error = error;
+    e.prompt_tokens = int(j.ask.prompt.size());
+    for (e.index = 0; e.index < count; ++e.index) {
+      ++stats_->finished_error;
+      j.sink(e);
+    }
+  }
+
   /// One sampled token. True when it was the last one; the caller then gives the pages back.
   bool token(continuation_type& c, sampled const& s, std::span<score const> top) {
     group& g = *c.owner;

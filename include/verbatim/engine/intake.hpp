@@ -1,4 +1,4 @@
-// From a submitted job to the engine's bookkeeping. All memory that a request will need is taken here, once.
+// From a valid request to the engine's bookkeeping. All memory that a request will need is taken here, once.
 #pragma once
 #include <algorithm>
 #include <memory>
@@ -12,13 +12,11 @@
 
 namespace verbatim::detail {
 
-/// `eos`: the model's end-of-sequence ids. The request may be invalid; then its continuations only carry the error.
-inline std::shared_ptr<group> make_group(job j, std::vector<token> const& eos, std::uint64_t arrival, request_limits const& limits) {
+/// `eos`: the model's end-of-sequence ids. The caller gives it its job (`source`).
+inline std::shared_ptr<group> make_group(request const& r, std::vector<token> const& eos, std::uint64_t arrival) {
   auto g = std::make_shared<group>();
-  g->source = std::move(j);
   g->arrival = arrival;
-  request const& r = g->ask();
-  g->open = std::clamp(r.count, 1, limits.max_count);
+  g->open = r.count;
   if (!r.ignore_eos) g->stops = eos;
   g->stops.insert(g->stops.end(), r.stop_token_ids.begin(), r.stop_token_ids.end());
   return g;
@@ -26,19 +24,18 @@ inline std::shared_ptr<group> make_group(job j, std::vector<token> const& eos, s
 
 /// Continuation `index` of a group; the first waits to run, the others for its prompt.
 template <class Stream>
-std::unique_ptr<continuation<Stream>> make_continuation(std::shared_ptr<group> const& g, int index, request_limits const& limits, bool has_text) {
+std::unique_ptr<continuation<Stream>> make_continuation(std::shared_ptr<group> const& g, int index, request_limits const& limits) {
   auto c = std::make_unique<continuation<Stream>>();
   request const& r = g->ask();
   c->owner = g;
   c->index = index;
   c->state = index == 0 ? phase::waiting : phase::forking;
-  std::size_t const room = r.prompt.size() >= std::size_t(limits.context) ? 0 : std::size_t(limits.context) - r.prompt.size();
-  c->ids.reserve(r.prompt.size() + std::min(room, std::size_t(std::max(0, r.max_tokens))));
+  c->ids.reserve(r.prompt.size() + std::min(std::size_t(limits.context) - r.prompt.size(), std::size_t(r.max_tokens)));
   c->ids.insert(c->ids.end(), r.prompt.begin(), r.prompt.end());
   c->sampling = r.sampling;
   c->sampling.seed = choice_seed(r.sampling.seed, index);
   c->stop.emplace(r.stop, r.include_stop_text);
-  if (has_text) c->stream.emplace(r.skip_special_tokens);
+  if (limits.has_text) c->stream.emplace(r.skip_special_tokens);
   return c;
 }
 

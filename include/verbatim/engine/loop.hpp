@@ -1,62 +1,45 @@
 // The step loop: take in, schedule, pack, forward, sample, deliver. One thread drives it; nothing here knows a socket,
 // and nothing in a step allocates once the requests are taken in (their vectors are reserved then).
+// Who waits, runs and holds which pages is the roster's affair (roster.hpp).
 #pragma once
 #include <algorithm>
 #include <atomic>
-#include <concepts>
 #include <exception>
-#include <memory>
+#include <span>
+#include <string>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "verbatim/backend/step.hpp"
-#include "verbatim/engine/deliver.hpp"
 #include "verbatim/engine/engine.hpp"
-#include "verbatim/engine/intake.hpp"
 #include "verbatim/engine/load.hpp"
-#include "verbatim/engine/validate.hpp"
+#include "verbatim/engine/roster.hpp"
 #include "verbatim/schedule/batch.hpp"
 
 namespace verbatim::detail {
 
 template <class P> class loop {
  public:
-  using text_type = typename P::text;
-  using continuation_type = continuation<typename text_type::stream>;
+  using continuation_type = typename roster<P>::continuation_type;
   using sampler = typename P::sampler;
 
-  loop(loaded_parts<P>& parts, inbox& jobs, engine_config const& c)
-      : parts_(&parts), jobs_(&jobs), book_(make_book<P>(parts, c)),
-        deliver_(parts.text ? &*parts.text : nullptr, parts.context, stats_),
-        limits_{parts.config.vocabulary, parts.context, c.max_logprobs}, max_batch_(c.max_batch) {
+  loop(loaded_parts<P>& parts, inbox& jobs, engine_config const& c) : parts_(&parts), roster_(parts, jobs, c), max_batch_(c.max_batch) {
     std::size_t const rows = std::size_t(parts.limits.tokens), outputs = std::size_t(parts.limits.outputs);
     ids_.resize(rows), positions_.resize(rows), output_rows_.resize(outputs), tasks_.resize(outputs);
     slices_.reserve(std::size_t(parts.limits.slices)), in_step_.reserve(std::size_t(parts.limits.slices));
-    tops_.resize(outputs * std::size_t(c.max_logprobs));
+    tops_.resize(outputs * std::size_t(max_logprobs()));
     spare_row_.resize(std::size_t(parts.config.vocabulary));
-    stats_.pages_total = parts.limits.pages;
     warm_threads();
   }
-  ~loop() {
-    for (auto& c : all_)
-      if (c->state != phase::finished) end(*c, finish_reason::cancelled);
-    job j;
-    while (jobs_->pop(j)) {
-      std::size_t const first = all_.size();
-      take_in(std::move(j));
-      for (std::size_t i = first; i < all_.size(); ++i) end(*all_[i], finish_reason::cancelled);
-    }
-  }
 
-  int max_logprobs() const noexcept { return limits_.max_logprobs; }
+  int max_logprobs() const noexcept { return roster_.limits().max_logprobs; }
 
   bool poll() {
-    take_in_all();
-    drop_cancelled();
-    sweep();
-    if (running_.empty() && waiting_.empty()) {
-      publish();
+    roster_.take_in_all();
+    roster_.drop_cancelled();
+    roster_.sweep();
+    if (roster_.running().empty() && roster_.waiting().empty()) {
+      roster_.publish();
       return false;
     }
     try {
@@ -64,86 +47,26 @@ template <class P> class loop {
       pack();
       if (!in_step_.empty()) run_step();
     } catch (std::exception const& e) {   // memory, or a bug: the requests hear of it, the engine stays usable
-      for (auto& c : all_) end(*c, finish_reason::error, std::string("[verbatim.engine.6] the step failed: ") + e.what());
+      roster_.end_all(finish_reason::error, std::string("[verbatim.engine.6] the step failed: ") + e.what());
     }
-    sweep();
-    publish();
+    roster_.sweep();
+    roster_.publish();
     return true;
   }
 
  private:
-  /// Every thread of the pool makes its scratch for sampling now. Each index waits for all of them, so that no thread
+  /// Every thread of the backend makes its scratch for sampling now. Each index waits for all of them, so that no thread
   /// can take two.
   void warm_threads() {
     if constexpr (requires(int v) { sampler::warm(v); }) {
-      int const threads = parts_->limits.threads;
+      auto& backend = parts_->model->backend();
+      int const threads = backend.threads();
       std::atomic<int> ready{0};
-      parts_->model->backend().parallel(threads, [&](int) {
-        sampler::warm(limits_.vocabulary);
+      backend.parallel(threads, [&](int) {
+        sampler::warm(parts_->config.vocabulary);
         for (++ready; ready.load() < threads;) std::this_thread::yield();
       });
     }
-  }
-
-  // ---- requests in and out
-
-  void take_in_all() {
-    job j;
-    while (jobs_->pop(j)) take_in(std::move(j));
-  }
-
-  void take_in(job j) {
-    auto const g = make_group(std::move(j), parts_->config.eos, ++arrivals_, limits_);
-    std::string const why = why_invalid(g->ask(), limits_);
-    std::size_t const first = all_.size();
-    for (int k = 0; k < g->open; ++k) all_.push_back(make_continuation<typename text_type::stream>(g, k, limits_, parts_->text.has_value()));
-    if (!why.empty()) {
-      for (std::size_t i = first; i < all_.size(); ++i) end(*all_[i], finish_reason::error, "[verbatim.engine.3] " + why);
-      return;
-    }
-    for (std::size_t i = first; i < all_.size(); ++i) prepare_counts(*all_[i], limits_.vocabulary);
-    if (g->wants_prompt()) prepare_scores(*g);
-    waiting_.push_back(all_[first].get());
-    stats_.prompt_tokens += g->ask().prompt.size();
-  }
-
-  void drop_cancelled() {
-    for (auto& c : all_)
-      if (c->state != phase::finished && c->owner->cancelled()) end(*c, finish_reason::cancelled);
-  }
-
-  /// Ends a continuation from outside of the normal course, and with it those that wait for its prompt.
-  void end(continuation_type& c, finish_reason why, std::string_view error = {}) {
-    if (c.state == phase::finished) return;
-    release(c);
-    deliver_.finish(c, why, -1, nullptr, error);
-    if (c.index != 0 || c.owner->open == 0) return;
-    for (auto& other : all_)
-      if (other->owner == c.owner && other->state == phase::forking) deliver_.finish(*other, why, -1, nullptr, error);
-  }
-
-  void release(continuation_type& c) {
-    if (c.state == phase::running) book_.release(c.handle);
-    c.computed = 0;
-  }
-
-  /// Forgets what has finished.
-  void sweep() {
-    auto const gone = [](auto const* c) { return c->state == phase::finished; };
-    std::erase_if(running_, gone);
-    std::erase_if(waiting_, gone);
-    std::erase_if(all_, [&](auto& c) {
-      if (c->state != phase::finished) return false;
-      if (c->owner->open == 0 && !std::exchange(c->owner->counted, true)) jobs_->finished();
-      return true;
-    });
-  }
-
-  void publish() {
-    stats_.running = int(running_.size());
-    stats_.waiting = int(waiting_.size());
-    stats_.pages_used = book_.used_pages();
-    jobs_->publish(stats_);
   }
 
   // ---- one step
@@ -160,68 +83,34 @@ template <class P> class loop {
     int tokens;
   };
 
-  int adoptable(continuation_type const& c, int matched) const {
-    if (!c.owner->prompt_done()) return 0;   // every prompt position is wanted, so every one is computed
-    int const most = (int(c.ids.size()) - 1) / P::cache::page * P::cache::page;   // at least one token must run
-    return std::min(matched, most);
-  }
-
   void plan() {
+    auto& book = roster_.book();
+    auto const& all_running = roster_.running();
+    auto const& queue = roster_.waiting();
     running_views_.clear(), waiting_views_.clear(), batch_.clear();
-    for (std::size_t i = 0; i < running_.size(); ++i) {
-      auto const& c = *running_[i];
+    for (std::size_t i = 0; i < all_running.size(); ++i) {
+      auto const& c = *all_running[i];
       running_views_.push_back({.id = std::uint32_t(i), .tokens = int(c.ids.size()), .computed = c.computed,
-                                .pages = int(book_.pages(c.handle).size()), .shared = book_.shared_pages(c.handle)});
+                                .pages = int(book.pages(c.handle).size()), .shared = book.shared_pages(c.handle)});
     }
-    std::size_t const room = std::min<std::size_t>({waiting_.size(), std::size_t(max_batch_) - running_.size(), most_heads});
+    std::size_t const room = std::min<std::size_t>({queue.size(), std::size_t(std::max(0, roster_.slots())), most_heads});
     for (std::size_t i = 0; i < room; ++i) {
-      auto const& c = *waiting_[i];
-      auto const found = book_.match(c.ids);
-      int const adopt = adoptable(c, found.tokens);
-      waiting_views_.push_back({std::uint32_t(i) | waiting_bit, int(c.ids.size()), adopt, adopt ? found.free_pages : 0});
+      auto const found = book.match(roster_.reusable(*queue[i]));
+      waiting_views_.push_back({std::uint32_t(i) | waiting_bit, int(queue[i]->ids.size()), found.tokens, found.free_pages});
     }
-    batch_.limits = {parts_->limits.tokens, max_batch_, book_.free_pages(), P::cache::page};
+    batch_.limits = {parts_->limits.tokens, max_batch_, book.free_pages(), P::cache::page};
     policy_(std::span<waiting const>(waiting_views_), std::span<running const>(running_views_), batch_);
     carry_out();
   }
 
   /// Turns the policy's decisions into sequences with pages.
   void carry_out() {
+    auto const of = [&](std::uint32_t id) { return id & waiting_bit ? roster_.waiting()[id & ~waiting_bit] : roster_.running()[id]; };
     chosen_.clear();
-    for (scheduled const& s : batch_.run)
-      chosen_.push_back({s.id & waiting_bit ? waiting_[s.id & ~waiting_bit] : running_[s.id], s.tokens});
-    for (std::uint32_t id : batch_.preempt) {
-      release(*running_[id]);
-      running_[id]->state = phase::waiting;
-      preempted_.push_back(running_[id]);
-      ++stats_.preemptions;
-    }
-    for (std::uint32_t id : batch_.admit) admit(*waiting_[id & ~waiting_bit]);
-    if (!batch_.admit.empty()) std::erase_if(waiting_, [](auto* c) { return c->state != phase::waiting; });
-    std::erase_if(running_, [](auto* c) { return c->state != phase::running; });
-    for (auto* c : preempted_) enqueue(*c);
-    preempted_.clear();
-  }
-
-  void admit(continuation_type& c) {
-    int const adopt = adoptable(c, book_.match(c.ids).tokens);
-    auto const handle = book_.open(c.ids, adopt);
-    if (!handle) return;
-    stats_.prefix_queries += c.ids.size();
-    stats_.prefix_hits += std::uint64_t(adopt);
-    if (!c.announced) c.cached = adopt, stats_.cached_tokens += std::uint64_t(adopt);
-    c.handle = *handle;
-    c.computed = adopt;
-    c.state = phase::running;
-    running_.push_back(&c);
-  }
-
-  /// Into the queue, by order of arrival: who was preempted is served before who came later.
-  void enqueue(continuation_type& c) {
-    c.state = phase::waiting;
-    auto const key = [](auto const* x) { return std::pair(x->owner->arrival, x->index); };
-    waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), &c,
-                                     [&](auto const* a, auto const* b) { return key(a) < key(b); }), &c);
+    for (scheduled const& s : batch_.run) chosen_.push_back({of(s.id), s.tokens});
+    for (std::uint32_t id : batch_.preempt) roster_.preempt(*of(id));
+    for (std::uint32_t id : batch_.admit) roster_.admit(*of(id));
+    roster_.settle();
   }
 
   void pack() {
@@ -232,27 +121,27 @@ template <class P> class loop {
       if (c.state != phase::running) continue;
       // Scoring a prompt wants logits of every row; one output is kept for each slice that is still to come.
       int const outputs_left = parts_->limits.outputs - step_.outputs - int(chosen_.size() - i - 1);
-      int const n = c.owner->prompt_done() ? chosen_[i].tokens : std::min(chosen_[i].tokens, outputs_left);
-      if (n >= 1 && book_.reserve(c.handle, n)) add_slice(c, n);
+      int const rows = std::min({chosen_[i].tokens, int(c.ids.size()) - c.computed, parts_->limits.tokens - step_.tokens});
+      int const n = c.owner->prompt_done() ? rows : std::min(rows, outputs_left);
+      if (n >= 1 && roster_.book().reserve(c.handle, n)) add_slice(c, n);
     }
     step_.slices = int(slices_.size());
     step_.slice_of = slices_.data();
-    if (in_step_.empty() && !running_.empty()) make_room();
+    // Where something was preempted, there may be more room than the policy could know (shared pages): plan again.
+    if (in_step_.empty() && !roster_.running().empty() && batch_.preempt.empty()) make_room();
   }
 
   /// Nothing could run although sequences are there: the youngest gives way; one alone can never fit.
   void make_room() {
-    auto& c = *running_.back();
-    if (running_.size() == 1)
-      return end(c, finish_reason::error, "[verbatim.engine.4] the KV cache has no room for this sequence alone");
-    release(c);
-    ++stats_.preemptions;
-    running_.pop_back();
-    enqueue(c);
+    auto& c = *roster_.running().back();
+    if (roster_.running().size() == 1)
+      return roster_.end(c, finish_reason::error, "[verbatim.engine.4] the KV cache has no room for this sequence alone");
+    roster_.preempt(c);
+    roster_.settle();
   }
 
   void add_slice(continuation_type& c, int n) {
-    slices_.push_back({step_.tokens, n, c.computed, book_.pages(c.handle).data()});
+    slices_.push_back({step_.tokens, n, c.computed, roster_.book().pages(c.handle).data()});
     in_step_.push_back({&c, n});
     group const& g = *c.owner;
     int const known = int(c.ids.size());
@@ -269,8 +158,9 @@ template <class P> class loop {
   }
 
   void run_step() {
-    for (auto const& copy : book_.copies()) parts_->model->backend().copy_page(copy.from, copy.to);
-    book_.copies_done();
+    auto& book = roster_.book();
+    for (auto const& copy : book.copies()) parts_->model->backend().copy_page(copy.from, copy.to);
+    book.copies_done();
     auto const logits = parts_->model->forward(step_);
     auto const row_of = [&](int i) {
       return std::span<float>(logits.data + std::size_t(i) * logits.stride, std::size_t(logits.vocabulary));
@@ -282,10 +172,10 @@ template <class P> class loop {
     });
     for (planned const& p : in_step_) {
       auto& c = *p.who;
-      book_.commit(c.handle, std::span<token const>(c.ids).subspan(std::size_t(c.computed), std::size_t(p.tokens)));
+      book.commit(c.handle, std::span<token const>(c.ids).subspan(std::size_t(c.computed), std::size_t(p.tokens)));
       c.computed += p.tokens;
     }
-    ++stats_.steps;
+    ++roster_.stats().steps;
     for (int i = 0; i < step_.outputs; ++i) collect(i, row_of(i));
     finish_scored();
   }
@@ -305,7 +195,9 @@ template <class P> class loop {
     task& t = tasks_[std::size_t(output)];
     auto& c = *t.who;
     group& g = *c.owner;
+    if (c.state == phase::finished) return;   // an earlier row of it failed
     if (t.target >= 0) {
+      if (t.result.id < 0) return roster_.end(c, finish_reason::error, roster_.not_numbers);
       std::span<score const> const top = top_of(output, g.scored_top);
       std::copy(top.begin(), top.end(), g.prompt_top.begin() + std::ptrdiff_t(t.target) * g.scored_top);
       g.prompt[std::size_t(t.target)].token = t.result;
@@ -314,68 +206,30 @@ template <class P> class loop {
     }
     std::span<score> const top = top_of(output, g.ask().top_logprobs);
     if (forks(c)) {
-      fork_siblings(c, row, top);
+      auto const pick_sibling = [&](continuation_type const& sibling) {
+        std::copy(row.begin(), row.end(), spare_row_.begin());
+        return pick(sibling, spare_row_, top);
+      };
+      roster_.fork(c, pick_sibling, top);
       t.result = pick(c, row, top);
     }
-    hand_over(c, t.result, top);
-  }
-
-  void hand_over(continuation_type& c, sampled const& s, std::span<score const> top) {
-    if (s.id < 0) return end(c, finish_reason::error, "[verbatim.engine.5] the model gave logits that are not numbers");
-    deliver_.announce(c);
-    auto const handle = c.handle;
-    bool const held = c.state == phase::running;
-    if (deliver_.token(c, s, top) && held) book_.release(handle);
-  }
-
-  /// The prompt of a group is computed: each sibling samples its first token from the same logits and shares the pages.
-  void fork_siblings(continuation_type& first, std::span<float const> row, std::span<score> top) {
-    for (auto& c : all_) {
-      if (c->owner != first.owner || c->state != phase::forking) continue;
-      std::copy(row.begin(), row.end(), spare_row_.begin());
-      sampled const s = pick(*c, spare_row_, top);
-      auto const handle = int(running_.size()) < max_batch_ ? book_.fork(first.handle) : std::nullopt;
-      c->cached = first.cached;
-      if (handle) {
-        c->handle = *handle;
-        c->computed = first.computed;
-        c->state = phase::running;
-        running_.push_back(c.get());
-      } else {
-        c->state = phase::waiting;   // its prompt's full pages are in the prefix index
-      }
-      hand_over(*c, s, top);
-      if (c->state == phase::waiting) enqueue(*c);
-    }
+    roster_.hand_over(c, t.result, top);
   }
 
   /// Requests that only score end when their prompt is computed.
   void finish_scored() {
     for (planned const& p : in_step_) {
-      auto& c = *p.who;
-      if (c.state != phase::running || c.owner->ask().max_tokens > 0 || c.computed < c.prompt_size()) continue;
-      for (auto& other : all_) {
-        if (other->owner != c.owner || other->state == phase::finished) continue;
-        deliver_.announce(*other);
-        end(*other, finish_reason::length);
-      }
+      auto const& c = *p.who;
+      if (c.state == phase::running && c.owner->ask().max_tokens == 0 && c.computed >= c.prompt_size()) roster_.end_scored(*c.owner);
     }
   }
 
   static constexpr std::size_t most_heads = 16;   // of the queue are looked up in the prefix index per step
 
   loaded_parts<P>* parts_;
-  inbox* jobs_;
-  typename P::cache::book book_;
+  roster<P> roster_;
   typename P::schedule policy_{};
-  engine_stats stats_{};
-  delivery<text_type> deliver_;
-  request_limits limits_;
   int max_batch_;
-  std::uint64_t arrivals_ = 0;
-
-  std::vector<std::unique_ptr<continuation_type>> all_;
-  std::vector<continuation_type*> waiting_, running_, preempted_;   // by arrival; by admission; scratch
 
   std::vector<waiting> waiting_views_;
   std::vector<running> running_views_;

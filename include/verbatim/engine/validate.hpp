@@ -14,6 +14,7 @@ struct request_limits {
   int context;           ///< tokens of a sequence, prompt and output together
   int max_logprobs;      ///< alternatives per token
   int max_count = 1024;  ///< continuations per request
+  bool has_text = true;  ///< the model brings a tokenizer
 };
 
 /// Empty when the request is fine, else why not, as one sentence.
@@ -44,6 +45,7 @@ inline std::string why_invalid(request const& r, request_limits const& limits) {
   for (auto const& words : s.bad_words)
     if (words.empty() || ids(words)) return "bad_words has an empty entry or an id outside of the vocabulary";
   if (ids(r.stop_token_ids)) return "stop_token_ids has an id outside of the vocabulary";
+  if (!r.stop.empty() && !limits.has_text) return "stop strings need a tokenizer, and this model has none";
   for (auto const& text : r.stop)
     if (text.empty()) return "a stop string is empty";
   return {};

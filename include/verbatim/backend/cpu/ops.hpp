@@ -228,6 +228,7 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
   scope workspace_scope() noexcept { return scope(workspace_); }
   std::size_t kv_bytes() const noexcept { return kv_.bytes(); }
   ops_limits const& limits() const noexcept { return limits_; }
+  int threads() const noexcept { return pool_.threads(); }   ///< that `parallel` runs on
 
  private:
   struct task { int slice, first; };

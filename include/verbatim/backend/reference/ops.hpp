@@ -184,6 +184,7 @@ template <class T> class ops<cpu::reference, T, cpu::plain_attention> {
   scope workspace_scope() noexcept { return {}; }
   std::size_t kv_bytes() const noexcept { return kv_.size() * sizeof(float); }
   ops_limits const& limits() const noexcept { return limits_; }
+  int threads() const noexcept { return 1; }   ///< that `parallel` runs on
 
  private:
   inline static vector const none{};
