@@ -48,6 +48,8 @@ inline std::string read_content(json const* content, std::string const& path, pr
   return text;
 }
 
+inline constexpr std::size_t argument_values = 1'000'000;   ///< JSON values in the arguments of one tool call
+
 /// Tool calls of an assistant message, with arguments as objects where they are JSON text.
 inline json read_tool_calls(json const& calls, std::string const& path, problems& p) {
   json out = json::array();
@@ -71,7 +73,7 @@ inline json read_tool_calls(json const& calls, std::string const& path, problems
     if (arguments && arguments->is_string()) {
       try {
         auto const& text = arguments->get_ref<std::string const&>();
-        json value = text.empty() ? json::object() : parse_json(text);
+        json value = text.empty() ? json::object() : parse_json(text, {.values = argument_values});
         if (value.is_object()) call["function"]["arguments"] = std::move(value);
         else p.add(at + ".function.arguments", "is not a JSON object");
       } catch (error const& e) {
@@ -87,6 +89,7 @@ inline json read_tool_calls(json const& calls, std::string const& path, problems
 
 inline json read_message(json const& in, std::string const& path, problems& p) {
   fields f(in, path, p);
+  if (in.size() > fields::max_keys) return json::object();   // reported; copying that many fields one by one is quadratic
   json const* role = f.find("role");
   if (!one_of(role, {"developer", "system", "user", "assistant", "tool"}))
     p.add(path + ".role", role ? "expected developer, system, user, assistant or tool, found " + excerpt(*role) : std::string("missing"));

@@ -57,7 +57,7 @@ template <class Text> text_answer detokenize(json const& body, Text const& text,
   fields f(body, "", p);
   std::vector<token> ids;
   if (!f.find("tokens")) f.add("tokens", "missing");
-  detail::read_ids(f, "tokens", card.vocabulary, 16'000'000, ids);
+  detail::read_ids(f, "tokens", card.vocabulary, 1'000'000, ids);   // two bytes of JSON may stand for hundreds of text
   bool const skip = f.boolean("skip_special_tokens").value_or(false);
   if (!p.empty()) return p.error();
   std::string const shown = text.decode(ids, skip);
