@@ -83,6 +83,7 @@ class mailbox {
     } catch (...) {   // out of memory: this request ends, the others go on
       broken_.store(true);
       cancel();
+      try { wake_(); } catch (...) {}   // the lost event may have been the last one
     }
   }
 
