@@ -1,4 +1,6 @@
 // The template language by small cases, its limits under hostile templates, and chat templates as a whole.
+#include <chrono>
+
 #include "catch.hpp"
 #include "verbatim/text/chat_template.hpp"
 
@@ -68,6 +70,14 @@ TEST_CASE("text/jinja/limits stop hostile templates") {
   CHECK(number_of("{{ x" + times(".x", 100000) + " }}") == 1);
   CHECK(number_of(times("{% if 1 %}", 5000)) == 1);
   CHECK(number_of("{% set n = namespace() %}{% set n.me = n %}{% set n.l = [n] %}ok") == 0);
+}
+
+TEST_CASE("text/chat_template looks for the message to continue in linear time") {
+  chat_template const t("{% for m in messages %}{{ m.content }}|{% endfor %}");
+  json const chat{{{"role", "user"}, {"content", std::string(2'000'000, 'a')}}, {{"role", "assistant"}, {"content", std::string(1'000'000, 'a') + "b"}}};
+  auto const begin = std::chrono::steady_clock::now();
+  CHECK(t.render(chat, nullptr, json::object(), {.continue_final_message = true}).size() == 3'000'002);
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
 }
 
 TEST_CASE("text/chat_template renders, chooses and continues") {

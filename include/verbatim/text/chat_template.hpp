@@ -4,6 +4,7 @@
 // render_options::name, else "tool_use" where there are tools, else "default".
 // Throws error("template", n): those of jinja/template.hpp, 6 no template, 7 nothing to continue, 8 wrong arguments.
 #pragma once
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -206,7 +207,9 @@ inline std::string chat_template::mark_final(json& message, std::string const& s
 inline void chat_template::cut(jinja::rendering& r, std::string const& final_text) {
   std::string_view bare = mark.substr(0, mark.size() - 1);
   std::size_t at = r.text.rfind(bare);
-  if (at == r.text.npos || r.text.find(jinja::strip(final_text)) == r.text.npos)
+  std::string_view const said = jinja::strip(final_text);
+  // memmem is linear; std::string::find is quadratic on the texts of a hostile conversation.
+  if (at == r.text.npos || !::memmem(r.text.data(), r.text.size(), said.data(), said.size()))
     throw error("template", 7, "the final message does not appear in the rendered chat: the template deletes parts of it");
   bool spaces_kept = r.text.compare(at, mark.size(), mark) == 0;
   r.text.resize(at);
