@@ -175,6 +175,7 @@ def main():
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
     parser.add_argument("--count", type=int, default=600, help="questions of each kind")
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--seed", type=int, default=7, help="which questions")
     parser.add_argument("--jobs", type=int, default=8, help="requests at a time")
     parser.add_argument("--show", type=int, default=0, help="wrong replies to print of each kind")
     parser.add_argument("--out", type=pathlib.Path, help="write the figures here as JSON")
@@ -184,9 +185,9 @@ def main():
     else:
         import torch
         model, what = Local(a.model or HERE, getattr(torch, a.dtype)), f"transformers, {a.dtype}"
-    rates = measure(model, a.count, a.kinds, show=a.show)
+    rates = measure(model, a.count, a.kinds, a.seed, a.show)
     passed = all(rates[k] >= gate for k, gate in GATES.items() if k in rates)
-    figures = {"measured_with": what, "temperature": 0, "questions_of_each_kind": a.count, "rates": rates, "gates": GATES, "passed": passed}
+    figures = {"measured_with": what, "temperature": 0, "seed": a.seed, "questions_of_each_kind": a.count, "rates": rates, "gates": GATES, "passed": passed}
     print(json.dumps(figures, indent=2))
     if a.out:
         a.out.write_text(json.dumps(figures, indent=2) + "\n")
