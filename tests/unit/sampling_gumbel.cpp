@@ -109,6 +109,19 @@ TEST_CASE("sampling/gumbel: skipping what cannot win changes no draw, and any cu
   }
 }
 
+TEST_CASE("sampling/gumbel: skipping what cannot win changes no draw where logits are so large that noise is below their last bit") {
+  for (float base : {1e5f, 1e7f, -1e7f, 1e8f, 1e12f}) {
+    std::vector<float> row(300, base);
+    for (std::size_t i = 0; i < row.size(); i += 3) row[i] = std::nextafter(base, -1e30f);
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+      gumbel::params const p{.seed = seed, .position = 9, .noise = 1};
+      gumbel::partial all;
+      for (std::size_t i = 0; i < row.size(); ++i) all = gumbel::take(p, all, {row[i], token(i)});
+      REQUIRE(gumbel::result(gumbel::fold(p, row, base)) == gumbel::result(all));
+    }
+  }
+}
+
 TEST_CASE("sampling/gumbel: vector and plain words agree, and noise depends on seed, position and id only") {
   for (int round = 0; round < 50; ++round) {
     detail::noise_stream const noise(0x123456789abcdefull * unsigned(round), round * 77);

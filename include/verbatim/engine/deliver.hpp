@@ -53,7 +53,7 @@ template <class Text> class delivery {
       piece_.clear();
       c.stream->push(*text_, s.id, piece_);
       if (c.output_size() <= c.sampling.min_tokens)
-        shown_ += piece_;
+        c.stop->pass(piece_, shown_);
       else
         matched = c.stop->push(piece_, shown_);
     }
@@ -81,8 +81,9 @@ template <class Text> class delivery {
     if (text_ && c.stream && !stop_text) {
       piece_.clear();
       c.stream->finish(*text_, piece_);
-      stop_text = c.stop->push(piece_, shown_);
-      if (stop_text) why = finish_reason::stop; else c.stop->finish(shown_);
+      auto const* const matched = c.stop->push(piece_, shown_);
+      if (!matched) c.stop->finish(shown_);
+      else if (why == finish_reason::length) why = finish_reason::stop, stop_text = matched;
     }
     e.text = shown_;
     e.finish = why;

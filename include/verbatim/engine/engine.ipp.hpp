@@ -1,6 +1,8 @@
 // The members of engine<P>: included by the one translation unit that instantiates a pipeline, or by the umbrella.
 // What it is made of: load.hpp (files to parts), loop.hpp (the step), intake.hpp and deliver.hpp (requests and events).
 #pragma once
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "verbatim/engine/engine.hpp"
@@ -57,7 +59,10 @@ template <class P> std::vector<float> engine<P>::score(std::span<token const> id
     if (e.finish == finish_reason::error) failure = e.error;
   });
   while (!done && poll()) {}
-  if (!failure.empty()) throw error("engine", 3, failure);
+  if (!failure.empty()) {   // "[verbatim.engine.N] why"
+    constexpr std::string_view before = "[verbatim.engine.";
+    throw error("engine", std::stoi(failure.substr(before.size())), failure.substr(failure.find("] ") + 2));
+  }
   return out;
 }
 

@@ -16,7 +16,7 @@ namespace verbatim {
 
 /// One request: a prompt in token ids and how to continue it. It owns all that it names.
 struct request {
-  std::vector<token> prompt;                ///< at least one token
+  std::vector<token> prompt{};              ///< at least one token
   int max_tokens = 128;                     ///< 0: score the prompt only
   int count = 1;                            ///< how many continuations; the k-th uses a seed derived from (seed, k)
   sampling_params sampling{};

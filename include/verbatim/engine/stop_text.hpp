@@ -33,6 +33,13 @@ class stop_text {
     held_.erase(0, match ? held_.size() : shown);
     return match;
   }
+  /// Adds a piece in which no stop string may end; one that begins there may still end later.
+  void pass(std::string_view piece, std::string& out) {
+    held_ += piece;
+    std::size_t const shown = held_.size() - open_suffix();
+    out.append(held_, 0, shown);
+    held_.erase(0, shown);
+  }
   /// The output ended without a match: what was held back is text after all.
   void finish(std::string& out) {
     out += held_;

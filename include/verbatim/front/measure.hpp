@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "verbatim/engine/engine.hpp"
@@ -96,18 +97,32 @@ template <class P> timeline run_once(engine<P>& engine, workload const& w, std::
   for (auto& times : out.tokens) times.reserve(std::size_t(w.output));
   int open = w.batch;
   out.start = now();
-  for (std::size_t i = 0; i < requests.size(); ++i)
-    engine.submit(std::move(requests[i]), [&out, &open, &now, i](event const& e) {
-      if (e.what == event::kind::token) out.tokens[i].push_back(now());
-      if (e.what == event::kind::finished) --open;
-    });
+  std::string failure;
+  std::vector<ticket> tickets;
+  try {
+    for (std::size_t i = 0; i < requests.size(); ++i)
+      tickets.push_back(engine.submit(std::move(requests[i]), [&out, &open, &now, &failure, i](event const& e) {
+        if (e.what == event::kind::token) out.tokens[i].push_back(now());
+        if (e.what != event::kind::finished) return;
+        --open;
+        if (e.finish == finish_reason::error) failure = e.error;
+      }));
+  } catch (...) {   // the sinks refer to this frame: nothing may outlive it
+    for (auto const& t : tickets) t.cancel();
+    while (engine.poll()) {}
+    throw;
+  }
   while (open > 0 && engine.poll()) {}
+  for (auto const& times : out.tokens)
+    if (failure.empty() && int(times.size()) != w.output) failure = "prompt and output are longer than the context";
+  if (!failure.empty()) throw error("engine", 10, "the workload did not run to its end: " + failure);
   return out;
 }
 
 }  // namespace detail
 
 /// Drives the engine: nothing else may poll it meanwhile. One repetition more is run first and not counted.
+/// Throws error("engine", 1 | 2) when the queue refuses, error("engine", 10) when the workload does not fit the engine.
 template <class P> measured measure(engine<P>& engine, workload const& w, machine_limits const& limits = {}) {
   std::vector<measured> runs;
   for (int i = 0; i <= w.repetitions; ++i) {

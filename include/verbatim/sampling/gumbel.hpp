@@ -3,6 +3,8 @@
 // Noise: E = -log(1 - w), w = (n + 1/2) / 2^48 with n from Philox4x32-10; g = -log(E) in double, at most 34.
 // Cost: 16 random bits for ids within 34 of the best so far, the others and a logarithm for the few that can still win.
 #pragma once
+#include <cmath>
+
 #include "verbatim/sampling/concepts.hpp"
 #include "verbatim/sampling/detail/noise.hpp"
 #include "verbatim/sampling/detail/row.hpp"
@@ -42,6 +44,7 @@ struct gumbel {
     partial best = take(p, {}, {peak, detail::first_at_least(row, peak)});
     if (!p.noise) return best;
     detail::noise_stream const noise(p.seed, p.position);
+    float bar = below(best.value);   // what loses against a lower bar loses
     std::uint32_t words[detail::noise_block / 2];
     float padded[detail::noise_block];
     for (std::size_t at = 0; at < row.size(); at += detail::noise_block) {
@@ -50,17 +53,25 @@ struct gumbel {
         std::fill(std::copy(x, row.data() + row.size(), padded), std::end(padded), masked);
         x = padded;
       }
-      if (!detail::any_at_least(x, detail::noise_block, float(best.value) - detail::noise_bound)) continue;
+      if (!detail::any_at_least(x, detail::noise_block, bar - detail::noise_bound)) continue;
       noise.words(std::uint32_t(at), words);
       for (std::size_t k = 0; k < 4; ++k)
-        for (std::uint32_t m = detail::may_win(x + 32 * k, words + 16 * k, float(best.value)); m; m &= m - 1) {
+        for (std::uint32_t m = detail::may_win(x + 32 * k, words + 16 * k, bar); m; m &= m - 1) {
           std::size_t const i = std::size_t(std::countr_zero(m)), j = 32 * k + i;
           std::uint32_t const word = words[16 * k + i % 16];
           token const id = token(at + j);
           best = merge(best, {double(x[j]) + noise.gumbel(id, i < 16 ? word & 0xffffu : word >> 16), id});
+          bar = below(best.value);
         }
     }
     return best;
+  }
+
+ private:
+  /// The largest float that is not above x.
+  static float below(double x) noexcept {
+    float const f = float(x);
+    return double(f) > x ? std::nextafter(f, masked) : f;
   }
 };
 
