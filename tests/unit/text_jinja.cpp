@@ -72,6 +72,12 @@ TEST_CASE("text/jinja/limits stop hostile templates") {
   CHECK(number_of("{% set n = namespace() %}{% set n.me = n %}{% set n.l = [n] %}ok") == 0);
 }
 
+TEST_CASE("text/jinja/compare finds a long string in a longer one in linear time") {
+  auto const begin = std::chrono::steady_clock::now();
+  CHECK(render("{% set x = 'a' * 2000000 %}{{ ('a' * 1000000 ~ 'b') in x }} {{ ('a' * 1000000) in x }} {{ '' in '' }} {{ 'a' in '' }}") == "False True True False");
+  CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
+}
+
 TEST_CASE("text/chat_template looks for the message to continue in linear time") {
   chat_template const t("{% for m in messages %}{{ m.content }}|{% endfor %}");
   json const chat{{{"role", "user"}, {"content", std::string(2'000'000, 'a')}}, {{"role", "assistant"}, {"content", std::string(1'000'000, 'a') + "b"}}};

@@ -1,6 +1,7 @@
 // Equality, order, hashing rules, membership and iteration as Python defines them. Walks are charged per element, so
 // that shared substructure (a list holding the same list twice, forty levels deep) cannot take exponential time unseen.
 #pragma once
+#include <cstring>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -156,8 +157,9 @@ inline values collect(meter& m, value const& v) {
 inline bool contains(meter& m, value const& container, value const& item) {
   if (container.is_string()) {
     if (!item.is_string()) type_error("'in <string>' requires string as left operand, not " + type_name(item));
-    m.step(container.text().size() / 16 + 1);
-    return container.text().find(item.text()) != std::string::npos;
+    std::string const &s = container.text(), &needle = item.text();
+    m.step(s.size() / 16 + 1);
+    return ::memmem(s.data(), s.size(), needle.data(), needle.size()) != nullptr;   // linear, as std::string::find is not
   }
   if (container.is(kind::dict)) return find(m, container.dict(), item) != nullptr;
   if (container.is(kind::native) || container.is_number() || container.is_none())
