@@ -16,7 +16,8 @@ mirror=$(apt-get indextargets --format '$(SITE)' 'Codename: bookworm' 'Created-B
   { tail -n 20 "$root.log" >&2; exit 1; }
 
 unmount() { umount "$root/dev" "$root/proc" 2>/dev/null || true; }
-trap unmount EXIT
+stop() { [ -e "$root/src/serve.pid" ] && kill -INT "$(cat "$root/src/serve.pid")" 2>/dev/null; rm -f "$root/src/serve.pid"; unmount; }
+trap stop EXIT
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
 # How this machine reaches its mirrors: apt's and pip's settings, names, certificates.
@@ -40,7 +41,7 @@ inside() {
 }
 
 start=$(date +%s)
-inside bash -c 'cd /src/verbatim && ./serve --port 18111 >/src/serve.out 2>/src/serve.err & echo $! >/src/serve.pid; wait' &
+inside bash -c 'cd /src/verbatim; ./serve --port 18111 >/src/serve.out 2>/src/serve.err & echo $! >/src/serve.pid; wait $!' &
 waiting=$!
 for _ in $(seq 900); do
   inside sh -c 'command -v curl >/dev/null && curl -fs http://127.0.0.1:18111/health >/dev/null' && break
@@ -54,7 +55,8 @@ echo
 echo "./serve: from a bare root to the first answer in $(($(date +%s) - start)) s"
 grep -q '"chat.completion"' "$root/src/answer.json" || { echo "the printed curl line gives no completion" >&2; exit 1; }
 kill -INT "$(cat "$root/src/serve.pid")"
-wait "$waiting" || true
+rm -f "$root/src/serve.pid"
+wait "$waiting" || { echo "./serve: exit code $? after SIGINT" >&2; exit 1; }
 [ -n "$only_serve" ] && exit 0
 
 start=$(date +%s)
