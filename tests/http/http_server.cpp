@@ -1,5 +1,6 @@
 // The transport under friendly and hostile clients, with the scripted engine behind it.
 #include <chrono>
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <thread>
@@ -78,12 +79,17 @@ TEST_CASE("transport/http: HTTP/1.0, Connection: close, Expect: 100-continue, ch
 }
 
 TEST_CASE("transport/http: what is not HTTP gets 4xx and an end") {
+  auto const framed = [](std::string coding, std::string version = "1.1") {   // a body that looks like a second request
+    return "POST /tokenize HTTP/" + version + "\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: " + coding +
+           "\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  };
   fake::server server(quick());
   for (std::string const& bytes : {std::string("GARBAGE\r\n\r\n"), std::string("GET / HTTP/9.9\r\n\r\n"), std::string("\0\1\2\3\r\n\r\n", 8), std::string(1000, '\xff') + "\r\n\r\n",
                                    std::string("GET /health HTTP/1.1\r\nBad Header: x\r\n\r\n"),
                                    std::string("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n"),
                                    std::string("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"),
-                                   std::string("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")}) {
+                                   std::string("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+                                   framed("gzip"), framed("xchunked"), framed("gzip, chunked"), framed("chunked, identity"), framed("chunked", "1.0")}) {
     client c(server.port());
     c.send(bytes);
     std::string const all = c.until_closed();
@@ -164,6 +170,36 @@ TEST_CASE("transport/http: a stream that nobody reads is cancelled instead of gr
   CHECK(server.unfinished() == 0);
   CHECK(server.stats().finished_cancelled > 0);
   CHECK(client(server.port()).get("/health").status == 200);
+}
+
+TEST_CASE("transport/http: a reader that is slow, but reads, gets all of a long answer") {
+  verbatim::openai options;
+  options.http.write_timeout = 500ms;
+  fake::server server(options);
+  client c(server.port());
+  c.send(client::request("POST", "/tokenize", "{\"prompt\":\"" + std::string(4'000'000, 'x') + "\"}", "Connection: close\r\n"));
+  std::string all;
+  for (std::string piece; !(piece = c.some(1 << 19)).empty(); std::this_thread::sleep_for(50ms)) all += piece;
+  CHECK_FALSE(c.timed_out);
+  CHECK(all.size() > 16'000'000);
+  CHECK(all.back() == '}');
+}
+
+TEST_CASE("transport/http: a chunked body holds room for what it is, not for what it might have been") {
+  verbatim::openai options;
+  options.http.body_bytes = 100'000;
+  options.http.all_body_bytes = 250'000;
+  fake::server server(options);
+  std::string const body = say("[stall]", ",\"stream\":true");
+  std::vector<std::unique_ptr<client>> waiting;
+  for (int i = 0; i < 5; ++i) {
+    waiting.push_back(std::make_unique<client>(server.port()));
+    char size[16];
+    std::snprintf(size, sizeof size, "%zx", body.size());
+    waiting.back()->send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(size) +
+                         "\r\n" + body + "\r\n0\r\n\r\n");
+    CHECK(waiting.back()->some().find("200 OK") != std::string::npos);
+  }
 }
 
 TEST_CASE("transport/http: a thousand quick connections, and a burst at once") {

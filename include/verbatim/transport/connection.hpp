@@ -75,7 +75,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
 
  private:
   enum class step { idle, header, body, busy, lingering, closed };
-  static constexpr std::size_t pipelined_bytes = 64 * 1024;
+  static constexpr std::size_t pipelined_bytes = 64 * 1024, write_piece = 256 * 1024;
   http_options const& options() const { return shared_->options; }
   std::size_t buffer_bytes() const { return options().header_bytes + 2 * pipelined_bytes; }
 
@@ -115,6 +115,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   }
   void read_header() {
     step_ = step::header;
+    keep_alive_ = head_only_ = false;   // until this request's own headers say more
     parser_.emplace();
     parser_->header_limit(std::uint32_t(options().header_bytes));
     parser_->body_limit(std::uint64_t(1) << 62);   // checked below, to answer it properly (1.74 takes none for zero)
@@ -147,6 +148,11 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     keep_alive_ = m.keep_alive();
     head_only_ = r.method == "HEAD";
     chunked_allowed_ = m.version() >= 11;
+    // A body framed in another way than proxies believe is how requests are smuggled past them.
+    if (m.count("Transfer-Encoding") > 0 && (m.version() < 11 || m.count("Transfer-Encoding") > 1 || !same_name(r.header("Transfer-Encoding"), "chunked"))) {
+      keep_alive_ = false;
+      return refuse(400, "the only Transfer-Encoding taken is chunked");
+    }
     if (parser_->content_length() && *parser_->content_length() > options().body_bytes) return refuse(413, too_large());
     if (auto refused = shared_->handler->admit(r)) return refuse(std::move(*refused));
     reserved_ = parser_->is_done() ? 0 : parser_->content_length() ? std::size_t(*parser_->content_length()) : options().body_bytes;
@@ -177,6 +183,8 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   void body_read() {
     request_.body = std::move(parser_->get().body());
     parser_.reset();
+    if (std::size_t const size = request_.body.size(); size < reserved_)   // chunked: it was the most there could be
+      shared_->body_bytes.fetch_sub(std::exchange(reserved_, size) - size);
     if (shared_->requests.fetch_add(1) >= options().max_requests) {
       shared_->requests.fetch_sub(1);
       http_response busy = shared_->handler->failure(429, "too many requests at once");
@@ -231,7 +239,11 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   void write() {
     writing_ = true;
     arm(options().write_timeout);
-    boost::asio::async_write(socket_, boost::asio::buffer(out_), [self = this->shared_from_this()](error_code ec, std::size_t) {
+    auto const progress = [self = this, sent = std::size_t(0)](error_code ec, std::size_t n) mutable {
+      if (!ec && n > std::exchange(sent, n)) self->arm(self->options().write_timeout);   // slow is not gone
+      return ec ? std::size_t(0) : write_piece;
+    };
+    boost::asio::async_write(socket_, boost::asio::buffer(out_), progress, [self = this->shared_from_this()](error_code ec, std::size_t) {
       self->written(ec);
     });
   }
