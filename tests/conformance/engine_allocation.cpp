@@ -1,4 +1,5 @@
-// Nothing in a step allocates once the requests are taken in: counted, on every thread, while eight sequences decode.
+// Nothing in a step allocates once the requests are taken in: counted, on every thread, while eight sequences decode. And
+// a request for which there is no memory ends alone.
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -10,9 +11,11 @@ namespace {
 
 std::atomic<bool> counting{false};
 std::atomic<int> allocations{0};
+std::atomic<std::size_t> largest{std::size_t(-1)};   // what exceeds it fails, as if memory had run out
 
 void* counted(std::size_t size, std::size_t alignment) {
   if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
+  if (size > largest.load(std::memory_order_relaxed)) throw std::bad_alloc();
   void* const p = alignment ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment) : std::malloc(size ? size : 1);
   if (!p) throw std::bad_alloc();
   return p;
@@ -61,4 +64,29 @@ TEST_CASE("engine: steps do not allocate") {
   ::operator delete(::operator new(1));   // the counter works
   counting = false;
   CHECK(allocations.load() == 1);
+}
+
+TEST_CASE("engine: a request for which there is no memory hears so, and the others go on") {
+  verbatim::engine<test_engines::small_qwen3> engine({.checkpoint = source_dir() / "tests/fixtures/models/qwen3-bf16", .threads = 1, .max_batch = 4});
+  int good = 0, refused = 0;
+  std::string why;
+  auto const count = [&](int& finished) {
+    return [&](verbatim::event const& e) {
+      if (e.what == verbatim::event::kind::finished) ++finished, why = e.error;
+    };
+  };
+  engine.submit({.prompt = {1, 2, 3}, .max_tokens = 20, .ignore_eos = true}, count(good));
+  REQUIRE(engine.poll());
+  engine.submit({.prompt = std::vector<verbatim::token>(40, 5), .max_tokens = 200, .count = 3}, count(refused));   // 960 bytes each
+  largest = 900;
+  bool const polled = engine.poll();
+  largest = std::size_t(-1);
+  CHECK(polled);
+  CHECK(refused == 3);
+  CHECK(why.find("[verbatim.engine.6]") == 0);
+  CHECK(good == 0);
+  while (engine.poll()) {}
+  CHECK(good == 1);
+  CHECK(why.empty());
+  CHECK(engine.jobs().unfinished() == 0);
 }
