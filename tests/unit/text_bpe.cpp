@@ -49,6 +49,23 @@ std::string with_model(std::string const& model) { return R"({"model":{"type":"B
 
 }  // namespace
 
+TEST_CASE("bpe: replacements that multiply are refused, those of real files are not") {
+  auto const with = [](std::string const& where, int steps, std::string const& what) {
+    std::string list;
+    for (int i = 0; i < steps; ++i) list += (i ? "," : "") + what;
+    std::string const inner = where == "normalizer" ? "normalizers" : "decoders";
+    return R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[]},")" + where + R"(":{"type":"Sequence",")" + inner + "\":[" + list + "]}}";
+  };
+  std::string const doubles = R"({"type":"Replace","pattern":{"String":"a"},"content":"aa"})", between = R"({"type":"Replace","pattern":{"Regex":"b*"},"content":"a"})",
+                    space = R"({"type":"Replace","pattern":{"String":" "},"content":"\u2581"})";
+  for (auto where : {"normalizer", "decoder"}) {
+    CHECK(refusal(with(where, 40, doubles)) == 3);
+    CHECK(refusal(with(where, 40, between)) == 3);
+    CHECK(refusal(with(where, 12, doubles)) == 0);
+    CHECK(refusal(with(where, 1, space)) == 0);
+  }
+}
+
 TEST_CASE("bpe: byte-level ids, added tokens, text and bytes of tokens") {
   bpe const t = bpe::from_json(text_samples::byte_level());
   CHECK(t.vocabulary() == 302);

@@ -97,6 +97,8 @@ class decoder {
     else if (type != "Fuse") c.unsupported("decoder \"" + type.substr(0, 40) + "\" is not supported");
     bool const needs_tokens = s.kind == kind::byte_level || s.kind == kind::byte_fallback || s.kind == kind::metaspace;
     if (fused && needs_tokens) c.unsupported("decoder \"" + type + "\" behind Fuse or ByteLevel is not supported");
+    if (s.kind == kind::replace) growth_ *= s.what.front().growth(s.content.size());
+    if (growth_ > pattern::most_growth) c.unsupported("replacements that make a text thousands of times as long");
     stages_.push_back(std::move(s));
   }
   static void strip(component const& c, stage& s) {
@@ -197,6 +199,7 @@ class decoder {
 
   std::vector<stage> stages_;
   bool spaced_ = true;
+  double growth_ = 1;
 };
 
 }  // namespace verbatim::detail

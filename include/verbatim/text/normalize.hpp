@@ -55,6 +55,8 @@ class normalizer {
     } else if (type == "Replace") {
       step s{kind::replace, c.text("content")};
       s.what.emplace_back(c.at("pattern"));
+      growth_ *= s.what.front().growth(s.content.size());
+      if (growth_ > pattern::most_growth) c.unsupported("replacements that make a text thousands of times as long");
       steps_.push_back(std::move(s));
     } else {
       c.unsupported("normalizer \"" + type.substr(0, 40) + "\" is not supported");
@@ -111,6 +113,7 @@ class normalizer {
   }
 
   std::vector<step> steps_;
+  double growth_ = 1;
 };
 
 }  // namespace verbatim::detail

@@ -1,6 +1,7 @@
 // What Split and Replace look for: a plain string or a regular expression, recognised ones by a scanner.
 // Immutable; matching is thread-safe and linear for strings and scanners, bounded by match limits for other expressions.
 #pragma once
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -48,6 +49,15 @@ class pattern {
       for (std::size_t at = 0; (at = text.find(literal_, at)) != text.npos; at += literal_.size()) visit(match{at, at + literal_.size()});
     }
   }
+
+  /// How many times as long `replaced` can make a text, at most, with a replacement of `bytes`.
+  double growth(std::size_t bytes) const {
+    auto const plain = literal();
+    if (!plain) return double(bytes) + 1;            // a match may be empty
+    return plain->empty() ? 1 : std::max(1.0, double(bytes) / double(plain->size()));
+  }
+  /// Replacements one after the other multiply: files that use that to fill the memory are refused.
+  static constexpr double most_growth = 4096;
 
   /// `text` with every match replaced.
   std::string replaced(std::string_view text, std::string_view with) const {
