@@ -9,6 +9,7 @@ Exits with 1 where a gate is missed: sums and differences 95 %, tool calls 90 %.
 
 import argparse
 import concurrent.futures
+import itertools
 import json
 import pathlib
 import re
@@ -102,6 +103,9 @@ class Local:
         self.tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left")
         self.model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, attn_implementation="sdpa").eval()
 
+    def takes(self, question):
+        return True
+
     def replies(self, questions, batch=50):
         prompts = [self.tokenizer.apply_chat_template(q["messages"], tools=q.get("tools"), add_generation_prompt=True, tokenize=False,
                                                       enable_thinking=q.get("thinking", True)) for q in questions]
@@ -148,6 +152,10 @@ class Server:
                 calls.append(None)
         return {"content": text, "calls": calls + parse_calls(text), "raw": json.dumps(message, ensure_ascii=False)}
 
+    def takes(self, question):
+        """The API's names of tools are ASCII."""
+        return all(re.fullmatch(r"[A-Za-z0-9_-]{1,64}", t["function"]["name"]) for t in question.get("tools", []))
+
     def replies(self, questions):
         with concurrent.futures.ThreadPoolExecutor(self.jobs) as pool:
             yield from pool.map(self.reply, questions)
@@ -158,7 +166,8 @@ def measure(model, count, kinds=KINDS, seed=7, show=0):
     rates = {}
     for kind in kinds:
         maker = Maker(f"{seed}-{kind}", held_out=True)
-        asked = [KINDS[kind](maker) for _ in range(count)]
+        drawn = (KINDS[kind](maker) for _ in itertools.count())
+        asked = list(itertools.islice((d for d in drawn if model.takes(d[0])), count))
         marks = []
         for (question, right), reply in zip(asked, model.replies([q for q, _ in asked])):
             marks.append(bool(right(reply)))
