@@ -4,6 +4,7 @@
 
 #include "../http/fake_engine.hpp"
 #include "catch.hpp"
+#include "verbatim/engine/validate.hpp"
 #include "verbatim/protocol/openai/service.hpp"
 #include "verbatim/transport/in_process.hpp"
 
@@ -63,4 +64,15 @@ TEST_CASE("protocol/openai/tokenize: detokenize answers no text that is many tim
   auto const more = post("/detokenize", ids(1'000'001));
   CHECK(more.head.status == 400);
   CHECK(more.body.size() < 1000);
+}
+
+TEST_CASE("protocol/openai/sampling_fields: a model's default top_p of 0 is one that the engine takes") {
+  model_card card;
+  card.defaults.top_p = 0.0f;
+  json const body = json::object();
+  problems p;
+  fields f(body, "", p);
+  generation_fields g = read_generation(f, card, {});
+  g.ask.prompt = {1};
+  CHECK(why_invalid(g.ask, {.vocabulary = 2, .context = 200, .max_logprobs = 20}).empty());
 }

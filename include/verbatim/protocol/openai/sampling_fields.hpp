@@ -112,6 +112,7 @@ inline bool read_sampler(fields& f, sampling_params& s, sampling_defaults const&
   s.temperature = f.number("temperature", {0, 2}).value_or(d.temperature.value_or(1.0f));
   if (s.temperature < 1e-5f) s.temperature = 0;   // greedy: below this, dividing logits by it only makes infinities
   s.top_p = f.number("top_p", {0, 1, true}).value_or(d.top_p.value_or(1.0f));
+  if (s.top_p == 0) s.top_p = std::numeric_limits<float>::min();   // a model's default may be 0: the most likely token alone
   s.min_p = f.number("min_p", {0, 1}).value_or(d.min_p.value_or(0.0f));
   s.top_k = int(f.integer("top_k", -1, int_max).value_or(d.top_k.value_or(0)));
   if (s.top_k < 0) s.top_k = 0;
