@@ -96,6 +96,7 @@ TEST_CASE("transport/http: what is not HTTP gets 4xx and an end") {
     INFO(bytes.substr(0, 60) << " -> " << all.substr(0, 60));
     CHECK_FALSE(c.timed_out);
     CHECK(all.substr(0, 10) == "HTTP/1.1 4");
+    CHECK(all.find("HTTP/1.1 200") == all.npos);   // no second request was seen in it
   }
   CHECK(client(server.port()).get("/health").status == 200);
 }
