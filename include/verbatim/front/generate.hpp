@@ -52,6 +52,8 @@ template <class P> std::vector<completion> generate(engine<P>& engine, std::span
     throw;
   }
   while (open > 0 && engine.poll()) {}
+  for (completion& c : out)   // the engine refuses a count beyond its limit once for each continuation that it has
+    if (c.finish == finish_reason::none) c.finish = finish_reason::error, c.error = out[first[c.request]].error;
   return out;
 }
 
