@@ -93,7 +93,7 @@ template <class P> class loop {
       running_views_.push_back({.id = std::uint32_t(i), .tokens = int(c.ids.size()), .computed = c.computed,
                                 .pages = int(book.pages(c.handle).size()), .shared = book.shared_pages(c.handle)});
     }
-    std::size_t const room = std::min<std::size_t>({queue.size(), std::size_t(std::max(0, roster_.slots())), most_heads});
+    std::size_t const room = std::min<std::size_t>({queue.size(), std::size_t(std::max(0, roster_.free_places())), most_heads});
     for (std::size_t i = 0; i < room; ++i) {
       auto const found = book.match(roster_.reusable(*queue[i]));
       waiting_views_.push_back({std::uint32_t(i) | waiting_bit, int(queue[i]->ids.size()), found.tokens, found.free_pages});

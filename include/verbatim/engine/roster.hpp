@@ -47,7 +47,7 @@ template <class P> class roster {
   typename P::cache::book& book() noexcept { return book_; }
   pointers const& waiting() const noexcept { return waiting_; }   ///< by arrival
   pointers const& running() const noexcept { return running_; }   ///< by admission
-  int slots() const noexcept { return max_batch_ - int(running_.size()); }
+  int free_places() const noexcept { return max_batch_ - int(running_.size()); }
 
   // ---- requests in and out
 
@@ -151,7 +151,7 @@ template <class P> class roster {
     for (auto& c : all_) {
       if (c->owner != first.owner || c->state != phase::forking) continue;
       sampled const s = pick(*c);
-      auto const handle = slots() > 0 ? book_.fork(first.handle) : std::nullopt;
+      auto const handle = free_places() > 0 ? book_.fork(first.handle) : std::nullopt;
       c->cached = first.cached;
       c->state = phase::waiting;
       if (handle) {

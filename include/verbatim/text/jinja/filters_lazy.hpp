@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "verbatim/text/jinja/ast.hpp"
 #include "verbatim/text/jinja/filters_sequence.hpp"
 
 namespace verbatim::jinja::filters {
