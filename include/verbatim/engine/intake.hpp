@@ -22,6 +22,13 @@ inline std::shared_ptr<group> make_group(request const& r, std::vector<token> co
   return g;
 }
 
+/// The prompt, with room for the whole output.
+template <class Stream> void prepare_ids(continuation<Stream>& c, int context) {
+  request const& r = c.owner->ask();
+  c.ids.reserve(r.prompt.size() + std::min(std::size_t(context) - r.prompt.size(), std::size_t(r.max_tokens)));
+  c.ids.insert(c.ids.end(), r.prompt.begin(), r.prompt.end());
+}
+
 /// Continuation `index` of a group; the first waits to run, the others for its prompt.
 template <class Stream>
 std::unique_ptr<continuation<Stream>> make_continuation(std::shared_ptr<group> const& g, int index, request_limits const& limits) {
@@ -30,8 +37,7 @@ std::unique_ptr<continuation<Stream>> make_continuation(std::shared_ptr<group> c
   c->owner = g;
   c->index = index;
   c->state = index == 0 ? phase::waiting : phase::forking;
-  c->ids.reserve(r.prompt.size() + std::min(std::size_t(limits.context) - r.prompt.size(), std::size_t(r.max_tokens)));
-  c->ids.insert(c->ids.end(), r.prompt.begin(), r.prompt.end());
+  if (index == 0) prepare_ids(*c, limits.context);   // siblings get theirs when they fork: a queue holds prompts once
   c->sampling = r.sampling;
   c->sampling.seed = choice_seed(r.sampling.seed, index);
   c->stop.emplace(r.stop, r.include_stop_text);

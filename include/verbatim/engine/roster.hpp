@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -119,6 +120,7 @@ template <class P> class roster {
 
   /// From waiting to running, where the book has a slot. The queue is tidied by settle().
   void admit(continuation_type& c) {
+    if (!equip(c)) return;
     auto const handle = book_.open(c.ids, book_.match(reusable(c)).tokens);
     if (!handle) return;
     int const adopted = book_.length(*handle);
@@ -149,7 +151,7 @@ template <class P> class roster {
   /// pages, or waits where there is no slot or page (the prompt's full pages are in the prefix index).
   template <class Pick> void fork(continuation_type const& first, Pick&& pick, std::span<score const> top) {
     for (auto& c : all_) {
-      if (c->owner != first.owner || c->state != phase::forking) continue;
+      if (c->owner != first.owner || c->state != phase::forking || !equip(*c)) continue;
       sampled const s = pick(*c);
       auto const handle = free_places() > 0 ? book_.fork(first.handle) : std::nullopt;
       c->cached = first.cached;
@@ -195,10 +197,7 @@ template <class P> class roster {
     auto const g = make_group(j.ask, *eos_, ++arrivals_);
     g->source = std::move(j);
     try {
-      for (int k = 0; k < g->open; ++k) {
-        all_.push_back(make_continuation<stream>(g, k, limits_));
-        prepare_counts(*all_.back(), limits_.vocabulary);
-      }
+      for (int k = 0; k < g->open; ++k) all_.push_back(make_continuation<stream>(g, k, limits_));
       if (g->wants_prompt()) prepare_scores(*g);
       waiting_.push_back(all_[all_.size() - std::size_t(g->open)].get());
     } catch (...) {
@@ -206,6 +205,19 @@ template <class P> class roster {
       throw;
     }
     stats_.prompt_tokens += g->ask().prompt.size();
+  }
+
+  /// What only a continuation that runs needs: its ids, and tables as long as the vocabulary where it asks for penalties.
+  /// False: there is no memory, and it has ended.
+  bool equip(continuation_type& c) {
+    try {
+      if (c.ids.empty()) prepare_ids(c, limits_.context);
+      if (c.output_counts.empty()) prepare_counts(c, limits_.vocabulary);
+      return true;
+    } catch (std::bad_alloc const&) {
+      end(c, finish_reason::error, "[verbatim.engine.6] there is no memory for this request");
+      return false;
+    }
   }
 
   void release(continuation_type& c) {
