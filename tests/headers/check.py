@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Every public header compiles alone with nothing but -I, warnings being errors: with g++ as it is, and with clang++ among
-macros that common platforms define (with one of them both times where the other is missing, which is counted). Results are remembered by content in --cache, so a second run is quick."""
+"""Every public header compiles alone with nothing but -I, warnings being errors. Those that no other header includes also
+compile, with all that they include, among macros that common platforms define. The first is done with g++, the second with
+clang++ (with one of them both times where the other is missing, which is counted). Results are remembered by content in
+--cache, so a second run is quick."""
 import argparse
 import concurrent.futures
 import hashlib
@@ -58,7 +60,7 @@ def compile_one(name, compiler, source, system):
     return done.returncode, done.stdout, time.monotonic() - start
 
 
-def jobs_of(header, compilers):
+def jobs_of(header, compilers, poisoned):
     seen = {header}
     system = closure(header, seen)
     content = hashlib.sha256(pathlib.Path(__file__).read_bytes())
@@ -67,7 +69,8 @@ def jobs_of(header, compilers):
     name = header.relative_to(INCLUDE).as_posix()
     (first, first_version), (last, last_version) = compilers[0], compilers[-1]
     yield name, first, "alone", f'#include "{name}"\n#include "{name}"\n', content.hexdigest() + first_version
-    yield name, last, "poisoned", poisoned_source(name, system), content.hexdigest() + last_version + "poisoned"
+    if poisoned:
+        yield name, last, "poisoned", poisoned_source(name, system), content.hexdigest() + last_version + "poisoned"
 
 
 def main():
@@ -87,22 +90,25 @@ def main():
     if not compilers:
         return 77
     cache_path = pathlib.Path(args.cache)
+    cache_path.parent.mkdir(parents=True, exist_ok=True)
     cache = json.loads(cache_path.read_text()) if cache_path.exists() else {}
-    work = [job for header in sorted(INCLUDE.rglob("*.hpp"))
-            if not args.only or header.relative_to(INCLUDE).as_posix() in args.only for job in jobs_of(header, compilers)]
+    headers = sorted(INCLUDE.rglob("*.hpp"))
+    included = {INCLUDE / name for header in headers for _, name in includes_of(header)}
+    work = [job for header in headers if not args.only or header.relative_to(INCLUDE).as_posix() in args.only
+            for job in jobs_of(header, compilers, args.only or header not in included)]
     todo = [job for job in work if job[4] not in cache]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(args.processes) as pool:
         for (name, compiler, how, _, key), (code, output, seconds) in zip(todo, pool.map(lambda j: compile_one(j[0], j[1], j[3], args.system), todo)):
             if code == 0:
                 cache[key] = round(seconds, 2)
+                cache_path.write_text(json.dumps(cache, indent=0))   # what is done stays done when time runs out
             else:
                 failed += 1
                 print(f"\n{name} ({compiler}, {how}):\n" + "\n".join(output.splitlines()[:25]))
     live = {job[4] for job in work}
     if not args.only:
         cache = {key: value for key, value in cache.items() if key in live}
-    cache_path.parent.mkdir(parents=True, exist_ok=True)
     cache_path.write_text(json.dumps(cache, indent=0))
     slowest = sorted(((cache[job[4]], job[0], job[1]) for job in work if job[4] in cache), reverse=True)[:5]
     print(f"{len(work)} compilations, {len(todo)} made now, {failed} failed; slowest: " +
