@@ -1,4 +1,4 @@
-// The engines that tests share; instantiated once, in tests/conformance/engines.cpp.
+// The engines that tests share; instantiated once, in tests/engines.cpp.
 #pragma once
 #include "verbatim/engine/engine.hpp"
 

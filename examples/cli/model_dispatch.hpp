@@ -13,7 +13,7 @@ struct model_options {
   std::string model, dtype = "auto";
   bool random_weights = false;
   int threads = 0, max_batch = 64, step_tokens = 512, context = 0;
-  long kv_mib = 0;
+  double kv_gib = 0;
 
   void declare(options& o) {
     o.text("--model", "DIR", model, "model directory in Hugging Face layout");
@@ -25,11 +25,11 @@ struct model_options {
     o.number("--max-batch", "N", max_batch, 1, 4096, "sequences that run together");
     o.number("--step-tokens", "N", step_tokens, 1, 65536, "tokens of a step; long prompts run in chunks of it");
     o.number("--context", "N", context, 0, 1 << 24, "tokens of a sequence; 0: what the model was made for");
-    o.number("--kv-mib", "N", kv_mib, 0L, 1L << 30, "memory of the KV cache in MiB; 0: for a full batch, at most a quarter of RAM");
+    o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: for a full batch, at most a quarter of RAM");
   }
   verbatim::engine_config config() const {
     return {.checkpoint = model, .random_weights = random_weights, .threads = threads, .max_batch = max_batch,
-            .step_tokens = step_tokens, .context = context, .kv_bytes = std::size_t(kv_mib) << 20};
+            .step_tokens = step_tokens, .context = context, .kv_bytes = std::size_t(kv_gib * double(1 << 30))};
   }
 };
 

@@ -1,5 +1,5 @@
-// The members of the engines that the tests of this folder share.
-#include "../engines.hpp"
+// The members of the engines that the conformance tests share.
+#include "engines.hpp"
 
 #include "verbatim/engine/engine.ipp.hpp"
 
