@@ -77,7 +77,7 @@ int run_bench(int argc, char** argv) {
   options.flag("--no-floor", o.no_floor, "do not measure the machine's limits");
   options.flag("--json", o.json, "one JSON object a line");
   if (auto code = options.parse(argc, argv)) return *code;
-  if (o.model.model.empty() == o.random_config.empty()) return options.usage_error("one of --model and --random-weights is required");
+  if (o.model.model.empty() == o.random_config.empty()) return options.usage_error("exactly one of --model DIR and --random-weights CONFIG.json is needed");
   if (!o.random_config.empty()) o.model.model = o.random_config, o.model.random_weights = true;
   int most = 1;
   for (int b : o.batch) most = std::max(most, b);

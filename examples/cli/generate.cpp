@@ -81,7 +81,7 @@ int run_generate(int argc, char** argv) {
   options.flag("--ignore-eos", o.ignore_eos, "go on to --max-tokens");
   if (auto code = options.parse(argc, argv)) return *code;
   if (o.model.model.empty()) return options.usage_error("--model DIR is required");
-  if (o.prompt.empty() == o.messages.empty()) return options.usage_error("one of --prompt and --messages is required");
+  if (o.prompt.empty() == o.messages.empty()) return options.usage_error("exactly one of --prompt TEXT (not empty) and --messages FILE is needed");
   o.model.max_batch = 1;
   return cli::with_model(o.model, [&](auto& engine) { return generate_one(engine, o); });
 }

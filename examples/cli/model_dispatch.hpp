@@ -24,7 +24,7 @@ struct model_options {
     o.number("--threads", "N", threads, 0, 1024, "worker threads; 0: one per core");
     o.number("--max-batch", "N", max_batch, 1, 4096, "sequences that run together");
     o.number("--step-tokens", "N", step_tokens, 1, 65536, "tokens of a step; long prompts run in chunks of it");
-    o.number("--context", "N", context, 0, 1 << 24, "tokens of a sequence; 0: what the model was made for");
+    o.number("--context", "N", context, 0, 1 << 24, "tokens of a sequence; 0, or more than the model was made for: what it was made for");
     o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: for a full batch, at most a quarter of RAM");
   }
   verbatim::engine_config config() const {

@@ -26,7 +26,7 @@ int run_serve(int argc, char** argv) {
   o.flag("--strict", front.strict, "unknown request fields are errors");
   o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
   o.number("--max-batch", "N", engine_options.max_batch, 1, 4096, "sequences in a step");
-  o.number("--context", "N", engine_options.context, 0, 1 << 24, "tokens of a sequence; 0: what the model was made for");
+  o.number("--context", "N", engine_options.context, 0, 1 << 24, "tokens of a sequence; 0, or more than the model was made for: what it was made for");
   o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: chosen by the engine");
   o.number("--threads", "N", engine_options.threads, 0, 1024, "that compute; 0: all cores");
   o.number("--io-threads", "N", front.http.io_threads, 1, 64, "that serve sockets");
