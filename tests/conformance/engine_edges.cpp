@@ -18,6 +18,7 @@ struct edge_runs : edge_llama {
   using cache = verbatim::contiguous<16>;
 };
 struct edge_reference : verbatim::pipeline<verbatim::cpu::reference, verbatim::llama> {
+  static constexpr auto contract = verbatim::fastest;   // what the reference backend can promise
   using dtype = float;
   using cache = verbatim::paged<16>;
 };

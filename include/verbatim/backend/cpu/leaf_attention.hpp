@@ -21,7 +21,7 @@ struct leaf_attention {
 /// What the reference backend does itself: all scores of a row at once.
 struct plain_attention {
   struct policy {};
-  static constexpr guarantee offers = guarantee::layout_invariant;
+  static constexpr guarantee offers = guarantee::run_to_run;
   static constexpr int revision = 1;
 };
 
