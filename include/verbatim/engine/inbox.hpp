@@ -11,7 +11,9 @@
 #include <utility>
 
 #include "verbatim/core/error.hpp"
+#include "verbatim/engine/order.hpp"
 #include "verbatim/engine/request.hpp"
+#include "verbatim/engine/weight_versions.hpp"
 
 namespace verbatim {
 
@@ -20,6 +22,12 @@ struct job {
   request ask;
   event_sink sink;
   std::shared_ptr<ticket::shared> state;
+};
+
+/// An order on its way.
+struct command {
+  order what;
+  outcome_sink done;
 };
 
 /// Many producers, one consumer (the thread that drives the engine). The consumer looks at one atomic per step and
@@ -45,6 +53,19 @@ class inbox {
     wake_.notify_one();
     return ticket(std::move(state));
   }
+  /// Thread-safe. `done` hears the outcome; when the engine ends before that, it hears error("engine", 2).
+  void command_engine(order what, outcome_sink done) {
+    {
+      std::lock_guard lock(mutex_);
+      if (closed_) throw error("engine", 2, "the engine is shutting down");
+      orders_.push_back({std::move(what), std::move(done)});
+      pending_orders_.store(orders_.size(), std::memory_order_release);
+    }
+    wake_.notify_one();
+  }
+  /// Which weights have been run, by number. Thread-safe.
+  weight_versions& versions() noexcept { return versions_; }
+  weight_versions const& versions() const noexcept { return versions_; }
   /// No more submissions; what is unfinished goes on. Wakes the consumer.
   void close() {
     { std::lock_guard lock(mutex_); closed_ = true; }
@@ -65,15 +86,23 @@ class inbox {
     pending_.store(jobs_.size(), std::memory_order_release);
     return true;
   }
+  bool pop(command& out) {
+    if (pending_orders_.load(std::memory_order_acquire) == 0) return false;
+    std::lock_guard lock(mutex_);
+    out = std::move(orders_.front());
+    orders_.pop_front();
+    pending_orders_.store(orders_.size(), std::memory_order_release);
+    return true;
+  }
   void finished() noexcept { unfinished_.fetch_sub(1, std::memory_order_relaxed); }
   /// Never blocks: while somebody reads the counters, this publication is skipped; the next step brings newer ones.
   void publish(engine_stats const& s) {
     if (std::unique_lock lock(stats_mutex_, std::try_to_lock); lock) stats_ = s;
   }
-  /// Sleeps until a job is there, the inbox is closed or the time is over.
+  /// Sleeps until a job or an order is there, the inbox is closed or the time is over.
   void wait(std::chrono::milliseconds at_most) {
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, at_most, [&] { return !jobs_.empty() || closed_; });
+    wake_.wait_for(lock, at_most, [&] { return !jobs_.empty() || !orders_.empty() || closed_; });
   }
 
  private:
@@ -81,7 +110,9 @@ class inbox {
   mutable std::mutex mutex_, stats_mutex_;
   std::condition_variable wake_;
   std::deque<job> jobs_;
-  std::atomic<std::size_t> pending_{0}, unfinished_{0};
+  std::deque<command> orders_;
+  weight_versions versions_;
+  std::atomic<std::size_t> pending_{0}, pending_orders_{0}, unfinished_{0};
   std::uint64_t last_id_ = 0;
   bool closed_ = false;
   engine_stats stats_;

@@ -14,12 +14,21 @@
 
 namespace verbatim {
 
+/// Of which distribution a token's log-probability is reported. processed: of the one sampled from, after penalties,
+/// temperature, masks and truncation. raw: of the model's logits before any of them, at temperature 1. both: processed, and
+/// raw beside it (event::raw_logprob).
+enum class logprobs_mode : std::uint8_t { processed, raw, both };
+
 /// One request: a prompt in token ids and how to continue it. It owns all that it names.
 struct request {
   std::vector<token> prompt{};              ///< at least one token
   int max_tokens = 128;                     ///< 0: score the prompt only
   int count = 1;                            ///< how many continuations; the k-th uses a seed derived from (seed, k)
   sampling_params sampling{};
+  /// The first output tokens, given instead of sampled (replay): reported like sampled ones, with the log-probabilities that
+  /// sampling them would have had, and flagged. They end nothing before the last of them; then sampling goes on.
+  std::vector<token> forced{};
+  logprobs_mode logprobs = logprobs_mode::processed;   ///< of output tokens and their alternatives
   std::vector<std::string> stop{};          ///< stop strings, matched over the detokenised output
   std::vector<token> stop_token_ids{};      ///< besides the model's end-of-sequence ids
   bool ignore_eos = false;
@@ -48,6 +57,9 @@ struct event {
   int index = 0;                              ///< which continuation, 0 <= index < request.count
   sampled sample{-1, 0, 0};
   std::span<score const> top{};               ///< (log-probability, id), descending
+  float raw_logprob = 0;                      ///< logprobs_mode::both: of the sample, under the model's own distribution
+  bool forced = false;                        ///< the policy did not sample this token
+  std::uint64_t weights = 0;                  ///< which weights computed it: a number for weight_versions::label
   std::string_view text{};                    ///< valid UTF-8, never a split code point
   finish_reason finish = finish_reason::none;
   token stop_token = -1;                      ///< the stop token that ended it (end-of-sequence ids included), else -1
@@ -86,6 +98,8 @@ struct engine_stats {
   std::uint64_t steps = 0, prompt_tokens = 0, generated_tokens = 0, cached_tokens = 0;
   std::uint64_t finished_stop = 0, finished_length = 0, finished_cancelled = 0, finished_error = 0;
   std::uint64_t preemptions = 0, prefix_queries = 0 /* tokens asked */, prefix_hits = 0 /* tokens found */;
+  std::uint64_t refits = 0;
+  bool paused = false;
 };
 
 }  // namespace verbatim

@@ -30,6 +30,9 @@ struct kept_event {
   int choice = 0;                      ///< over all prompts of the request
   sampled sample{-1, 0, 0};
   std::vector<score> top{};
+  float raw_logprob = 0;
+  bool forced = false;
+  std::uint64_t weights = 0;
   std::string text{};
   finish_reason finish = finish_reason::none;
   token stop_token = -1;
@@ -49,6 +52,9 @@ inline kept_event keep(event const& e, int first_choice) {
   k.choice = first_choice + e.index;
   k.sample = e.sample;
   k.top.assign(e.top.begin(), e.top.end());
+  k.raw_logprob = e.raw_logprob;
+  k.forced = e.forced;
+  k.weights = e.weights;
   k.text = e.text;
   k.finish = e.finish;
   k.stop_token = e.stop_token;
