@@ -23,7 +23,7 @@ struct letters {
   };
 };
 
-struct outcome {
+struct heard {
   std::string text, stop_text;
   finish_reason why = finish_reason::none;
   token stop_token = -1;
@@ -31,8 +31,8 @@ struct outcome {
 };
 
 /// Delivers the letters of `output` ('.' is the end of sequence, 'z' half of a code point) to one continuation.
-outcome run(request r, std::string_view output, int context = 100, finish_reason at_end = finish_reason::cancelled) {
-  outcome out;
+heard run(request r, std::string_view output, int context = 100, finish_reason at_end = finish_reason::cancelled) {
+  heard out;
   job j;
   r.prompt = {1, 2};
   j.ask = std::move(r);
@@ -60,7 +60,7 @@ outcome run(request r, std::string_view output, int context = 100, finish_reason
 }  // namespace
 
 TEST_CASE("engine/deliver: a stop string, a stop token and the length, also together") {
-  outcome o = run({.max_tokens = 3, .stop = {"c"}}, "abcd");
+  heard o = run({.max_tokens = 3, .stop = {"c"}}, "abcd");
   CHECK((o.text == "ab" && o.why == finish_reason::stop && o.stop_text == "c" && o.tokens == 3));
   o = run({.max_tokens = 3, .stop = {"d"}}, "abcd");
   CHECK((o.text == "abc" && o.why == finish_reason::length && o.stop_text.empty()));
@@ -80,7 +80,7 @@ TEST_CASE("engine/deliver: stop strings before min_tokens do not count, those th
   sampling_params const two{.min_tokens = 2};
   CHECK(run({.max_tokens = 5, .sampling = two, .stop = {"b"}}, "abcd").text == "abcd");
   CHECK(run({.max_tokens = 5, .sampling = two, .stop = {"ab"}}, "abcab").text == "abc");
-  outcome const o = run({.max_tokens = 5, .sampling = two, .stop = {"bc"}}, "abcd");
+  heard const o = run({.max_tokens = 5, .sampling = two, .stop = {"bc"}}, "abcd");
   CHECK((o.text == "a" && o.why == finish_reason::stop && o.tokens == 3));
 }
 
@@ -88,7 +88,7 @@ TEST_CASE("engine/deliver: text that was held back changes no other reason than 
   request const r{.max_tokens = 3, .stop = {"b?"}};
   CHECK(run(r, "abz").why == finish_reason::stop);
   for (auto why : {finish_reason::cancelled, finish_reason::error}) {
-    outcome const o = run(r, "bz", 100, why);
+    heard const o = run(r, "bz", 100, why);
     CHECK((o.why == why && o.stop_text.empty() && o.finished == 1));
   }
 }

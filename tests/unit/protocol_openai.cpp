@@ -211,6 +211,23 @@ TEST_CASE("protocol/openai/service: a reader that goes away, or is too slow, end
   CHECK(out.find("data: [DONE]\n\n") == out.size() - 14);
 }
 
+TEST_CASE("protocol/openai/reply: an answer that lost events is an error, even when the engine came to its end") {
+  fake::text const text;
+  latency_metrics latency;
+  reply<fake::text, plain_output> r({}, [] {}, 2000);
+  r.shape().stream = true;
+  r.expect(decltype(r)::chat_gather({text, r.shape()}, r.shape(), latency, r.arrival()));
+  r.started();
+  event e;
+  for (int i = 0; i < 100; ++i) e.sample.id = 'a', e.text = "a", r.box().deliver(e, 0);   // nobody polls, no ticket stops it
+  e.what = event::kind::finished, e.finish = finish_reason::length, e.text = {};
+  r.box().deliver(e, 0);
+  std::string out;
+  CHECK(r.poll(out) == reply_state::complete);
+  CHECK(out.find("data: {\"error\":") == 0);
+  CHECK(out.find("finish_reason") == out.npos);
+}
+
 TEST_CASE("protocol/openai/logprobs: tokens that are no text, and equal names") {
   fake::text const text;
   std::string out;

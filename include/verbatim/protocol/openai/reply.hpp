@@ -76,11 +76,12 @@ template <class Text, class Filter> class reply {
   reply_state drain(std::monostate&, std::string&) { return reply_state::waiting; }
   template <class Gather> reply_state drain(Gather& g, std::string& out) {
     bool const sound = box_.take(events_);
+    // Where events were lost, the last one must not make what is left look whole.
+    if (!sound) g.fail({503, "the reader of this answer fell too far behind", "", "slow_reader"}, out);
     for (kept_event& e : events_) {
-      g.push(e, out);
       if (g.complete()) break;
+      g.push(e, out);
     }
-    if (!sound && !g.complete()) g.fail({503, "the reader of this answer fell too far behind", "", "slow_reader"}, out);
     if (!g.complete()) return shape_.stream ? reply_state::streaming : reply_state::waiting;
     if (g.failure()) box_.cancel();
     if (shape_.stream) return reply_state::complete;
