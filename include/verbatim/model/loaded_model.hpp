@@ -4,7 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "verbatim/backend/ops.hpp"
 #include "verbatim/backend/step.hpp"
@@ -35,6 +39,16 @@ template <class Model, class Device, class T, class Attention = typename Device:
     loader_.load(ops_, source, allow);
     version_ = source.version();
   }
+
+  /// Replaces all weights in place by tensors in memory. They are checked first: what throws (checkpoint.50 to .54) has
+  /// changed nothing.
+  void refit(std::span<tensor const> tensors, rounding allow = rounding::exact) {
+    loader_.check(tensors, allow);
+    loader_.replace(ops_, tensors);
+  }
+  /// See loader: what the weights are now, as a checkpoint would store them.
+  std::vector<std::string> weight_names() const { return loader_.names(); }
+  template <class F> bool read_weight(std::string_view name, F&& f) const { return loader_.read(ops_, name, std::forward<F>(f)); }
 
   /// Runs the step's tokens; logits [step.outputs, vocabulary] are valid and writable until the next call.
   logits_view forward(step const& s) noexcept { return Model::forward(ops_, weights_, s); }

@@ -2,9 +2,13 @@
 // shape; what a tensor must be converted to is exact unless the caller allows rounding. Loading again replaces the values in
 // place (addresses stay). Cost: one read and one write of the weights, packed on the backend's threads.
 #pragma once
+#include <functional>
+#include <map>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/error.hpp"
@@ -43,22 +47,50 @@ template <class Model, class Ops> class loader {
 
   /// Takes every tensor of the source. Throws checkpoint.50 to .54 (docs/errors/checkpoint_load.md).
   template <class Source> void load(Ops& o, Source& source, rounding allow) {
-    for (auto& [name, place] : places_) place.seen = false;
+    forget();
     struct visitor {
       loader& self;
       Ops& o;
       rounding allow;
     } v{*this, o, allow};
-    source.each([](tensor const& t, void* p) { auto& v = *static_cast<visitor*>(p); v.self.take(v.o, t, v.allow); },
-                static_cast<void*>(&v));
-    // Name the missing tensor that comes first by name, so that the message is the same every time.
-    std::string const* missing = nullptr;
-    std::size_t count = 0;
-    for (auto const& [name, place] : places_)
-      if (!place.seen && ++count && (!missing || name < *missing)) missing = &name;
-    if (missing)
-      throw error("checkpoint", 51, *missing + ": expected " + to_string(places_.at(*missing).shape) + ", not found (" +
-                                        std::to_string(count) + " of " + std::to_string(places_.size()) + " tensors are missing)");
+    source.each([](tensor const& t, void* p) {
+      auto& v = *static_cast<visitor*>(p);
+      if (place* const to = v.self.expect(t, v.allow)) v.self.put(v.o, *to, t);
+    }, static_cast<void*>(&v));
+    require_all();
+  }
+
+  /// Whether these tensors can replace all weights: throws as load() does, and changes nothing.
+  void check(std::span<tensor const> tensors, rounding allow) {
+    forget();
+    for (tensor const& t : tensors) expect(t, allow);
+    require_all();
+  }
+  /// Replaces the values by tensors that check() has passed.
+  void replace(Ops& o, std::span<tensor const> tensors) noexcept {
+    for (tensor const& t : tensors)
+      if (auto const at = places_.find(t.name); at != places_.end()) put(o, at->second, t);
+  }
+
+  /// The names of all tensors, in order.
+  std::vector<std::string> names() const {
+    std::vector<std::string> out;
+    for (auto const& [name, place] : places_) out.push_back(name);
+    return out;
+  }
+  /// Calls f(row-major elements, in the type of the activations) for consecutive pieces of one tensor as a checkpoint stores
+  /// it, until f gives false. False: there is no tensor of that name.
+  template <class F> bool read(Ops const& o, std::string_view name, F&& f) const {
+    auto const at = places_.find(name);
+    if (at == places_.end()) return false;
+    place const& p = at->second;
+    std::vector<typename Ops::value> piece(std::size_t(p.to_matrix ? p.shape.size[1] : p.shape.size[0]));
+    for (int row = 0; row < (p.to_matrix ? int(p.shape.size[0]) : 1); ++row) {
+      if (p.to_matrix) o.unload(*p.to_matrix, p.part, row, piece.data());
+      else o.unload(*p.to_vector, p.part, piece.data());
+      if (!f(std::span<typename Ops::value const>(piece))) break;
+    }
+    return true;
   }
 
  private:
@@ -70,6 +102,19 @@ template <class Model, class Ops> class loader {
     bool seen = false;
   };
 
+  void forget() noexcept {
+    for (auto& [name, place] : places_) place.seen = false;
+  }
+  void require_all() const {
+    std::string const* missing = nullptr;   // the first by name
+    std::size_t count = 0;
+    for (auto const& [name, place] : places_)
+      if (!place.seen && count++ == 0) missing = &name;
+    if (missing)
+      throw error("checkpoint", 51, *missing + ": expected " + to_string(places_.find(*missing)->second.shape) + ", not found (" +
+                                        std::to_string(count) + " of " + std::to_string(places_.size()) + " tensors are missing)");
+  }
+
   void remember(std::string name, extents shape, matrix& m, int part) { places_.emplace(std::move(name), place{shape, &m, nullptr, part}); }
   void remember(std::string name, extents shape, vector& v, int part) { places_.emplace(std::move(name), place{shape, nullptr, &v, part}); }
 
@@ -78,11 +123,12 @@ template <class Model, class Ops> class loader {
     return name.ends_with("rotary_emb.inv_freq") || (tied_ && name == "lm_head.weight");
   }
 
-  void take(Ops& o, tensor const& t, rounding allow) {
-    auto const found = places_.find(std::string(t.name));
+  /// Where a tensor goes, or null for one that is passed over.
+  place* expect(tensor const& t, rounding allow) {
+    auto const found = places_.find(t.name);
     std::string const name(t.name.substr(0, 200));
     if (found == places_.end()) {
-      if (ignored(t.name)) return;
+      if (ignored(t.name)) return nullptr;
       throw error("checkpoint", 50, name + ": found, but the model has no such weight");
     }
     place& p = found->second;
@@ -92,14 +138,17 @@ template <class Model, class Ops> class loader {
     if (sizeof(typename Ops::value) == 2 && t.type != dtype::bf16 && allow == rounding::exact)
       throw error("checkpoint", 53, name + ": BF16 expected, " + std::string(name_of(t.type)) +
                                         " found, which bf16 cannot hold exactly (run the model in f32, or allow rounding)");
+    p.seen = true;
+    return &p;
+  }
+  static void put(Ops& o, place const& p, tensor const& t) {
     if (p.to_matrix) o.load(*p.to_matrix, p.part, t);
     else o.load(*p.to_vector, p.part, t);
-    p.seen = true;
   }
 
   bool tied_;
   std::size_t bytes_ = 0;
-  std::unordered_map<std::string, place> places_;
+  std::map<std::string, place, std::less<>> places_;
 };
 
 }  // namespace verbatim

@@ -73,6 +73,12 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
     else widen(static_cast<f16 const*>(t.data));
   }
 
+  /// The reverse: one row of a part, or a whole part, in the type of the activations.
+  void unload(matrix const& from, int part, int row, T* to) const noexcept { from.copy_row(part, row, to); }
+  void unload(vector const& from, int part, T* to) const noexcept {
+    for (int i = 0; i < from.size(part); ++i) to[i] = from_float<T>(from.part(part)[i]);
+  }
+
   // --- a step --------------------------------------------------------------------------------------------------------
   /// Everything below is between one begin and the next.
   void begin(step const& s) noexcept {
@@ -90,7 +96,7 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
     rows const x = workspace_.take(s.tokens, config_.hidden);
     by_rows(s.tokens, config_.hidden * 4, [&](int r) {
       std::fill(x.row(r) + x.columns, x.row(r) + x.stride, T{});
-      table.copy_row(s.ids[r], x.row(r));
+      table.copy_row(0, s.ids[r], x.row(r));
     });
     return x;
   }

@@ -2,12 +2,17 @@
 // one f32 or two consecutive k of bf16; so a register of 16 words holds 16 outputs, each output keeps a lane of its own, and
 // products accumulate in ascending k however many rows there are. A matrix may join several checkpoint tensors (q, k and
 // v): each part starts a panel of its own, and rows past its end are zeros, as are k past the end in an odd pair.
-// Memory: outputs rounded up to 64 per part. Cost of packing: one read and one write of the weights, in parallel by panels.
+// Memory: outputs rounded up to 64 per part. Cost of packing: one read and one write of the weights, in parallel by panels;
+// it is what a refit costs, so whole tiles of words are transposed in registers and written around the caches.
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
+#include "verbatim/backend/cpu/tile.hpp"
 #include "verbatim/backend/memory.hpp"
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/tensor.hpp"
@@ -53,7 +58,11 @@ template <class T> class packed_matrix {
     std::uint32_t* const to = panel(offset(part) / panel_outputs + panel_of_part);
     constexpr int block = 16;  // words: a cache line of each source row against 4 KiB of the panel
     int const whole = k_ / word;
-    for (int s = 0; s < whole; s += block) {
+    int done = 0;
+    if constexpr (std::is_same_v<From, T>)
+      if (count == panel_outputs && k_ % word == 0)
+        done = pack_tiles(reinterpret_cast<std::byte const*>(source + std::size_t(first) * std::size_t(k_)), whole, to);
+    for (int s = done; s < whole; s += block) {
       int const end = s + block < whole ? s + block : whole;
       for (int r = 0; r < count; ++r) {
         From const* const row = source + std::size_t(first + r) * std::size_t(k_);
@@ -65,10 +74,10 @@ template <class T> class packed_matrix {
         to[std::size_t(whole) * panel_outputs + std::size_t(r)] = word_of(source + std::size_t(first + r) * std::size_t(k_) + whole * word, k_ - whole * word);
   }
 
-  /// Unpacks one row of part 0: the embedding shares the packed head, so a tied table is in memory once.
-  void copy_row(int row, T* to) const noexcept {
-    std::uint32_t const* const from = panel(row / panel_outputs) + row % panel_outputs;
-    for (int s = 0; s < steps_; ++s) std::memcpy(to + s * word, from + std::size_t(s) * panel_outputs, 4);
+  /// Unpacks one row of a part: the embedding shares the packed head, so a tied table is in memory once.
+  void copy_row(int part, int row, T* to) const noexcept {
+    std::uint32_t const* const from = panel(offset(part) / panel_outputs + row / panel_outputs) + row % panel_outputs;
+    for (int i = 0; i < k_; i += word) std::memcpy(to + i, from + std::size_t(i / word) * panel_outputs, std::size_t(k_ - i < word ? k_ - i : word) * sizeof(T));
   }
 
  private:
@@ -78,6 +87,21 @@ template <class T> class packed_matrix {
     std::uint32_t w;
     std::memcpy(&w, pair, 4);
     return w;
+  }
+
+  /// Whole tiles of 64 rows, which lie one after another. Gives how many words of each row it packed.
+  static int pack_tiles(std::byte const* source, int words, std::uint32_t* to) noexcept {
+    constexpr int ahead = 2 * tile_words;   // words: the rows are too many streams for the prefetchers
+    int const whole = words / tile_words * tile_words;
+    std::size_t const stride = std::size_t(words) * 4;
+    for (int s = 0; s < whole; s += tile_words)
+      for (int group = 0; group < panel_outputs; group += tile_words) {
+        std::byte const* const from = source + std::size_t(group) * stride + std::size_t(s) * 4;
+        for (int r = 0; r < tile_words && s + ahead < whole; ++r) __builtin_prefetch(from + std::size_t(r) * stride + ahead * 4);
+        transpose_tile(from, stride, to + std::size_t(s) * panel_outputs + group, panel_outputs);
+      }
+    finish_streaming();
+    return whole;
   }
 
   int parts_ = 0, k_ = 0, steps_ = 0;

@@ -66,6 +66,13 @@ template <class T> class ops<cpu::reference, T, cpu::plain_attention> {
     for (std::size_t i = 0; i < std::size_t(t.shape.elements()); ++i) to.values.data()[begin + i] = to_float(from_float<T>(read(t, i)));
   }
 
+  void unload(matrix const& from, int part, int row, T* to) const {
+    for (int i = 0; i < int(from.values.cols()); ++i) to[i] = from_float<T>(from.values(from.offset[std::size_t(part)] + row, i));
+  }
+  void unload(vector const& from, int part, T* to) const {
+    for (int i = from.offset[std::size_t(part)]; i < from.offset[std::size_t(part) + 1]; ++i) *to++ = from_float<T>(from.values(i, 0));
+  }
+
   void begin(step const&) noexcept { used_ = 0; }
 
   rows embed(matrix const& table, step const& s) {
