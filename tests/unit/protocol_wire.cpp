@@ -103,7 +103,7 @@ TEST_CASE("protocol/fields: types are not coerced, null is absent, ranges hold")
   CHECK(q.size() == 3);
 }
 
-TEST_CASE("protocol/sha256: the examples of FIPS 180-4") {
+TEST_CASE("core/sha256: the examples of FIPS 180-4") {
   auto const hex = [](std::string_view s) {
     std::string out;
     for (auto b : sha256(s)) out += "0123456789abcdef"[b >> 4], out += "0123456789abcdef"[b & 15];

@@ -36,6 +36,13 @@ struct group {
   bool prompt_done() const { return !wants_prompt() || scored >= int(ask().prompt.size()); }
 };
 
+/// One output token as it was found for a row of logits: sampled, or given by the request.
+struct drawn {
+  sampled token{-1, 0, 0};
+  float raw = 0;          ///< logprobs_mode::both: its log-probability under the model's own distribution
+  bool forced = false;
+};
+
 /// Where a continuation is. `forking`: waits for the group's first continuation to finish the common prompt.
 enum class phase : std::uint8_t { waiting, running, forking, finished };
 
@@ -50,6 +57,7 @@ template <class Stream> struct continuation {
   int computed = 0;                        ///< tokens whose KV is in the pages of `handle`
   int cached = 0;                          ///< prompt tokens that the prefix index gave when it was first admitted
   bool announced = false;                  ///< its `started` event is out
+  bool entered = false;                    ///< it has run: a pause that waits lets it come to its end
   std::optional<Stream> stream;
   std::optional<stop_text> stop;
   std::vector<std::uint16_t> output_counts;
@@ -57,6 +65,11 @@ template <class Stream> struct continuation {
 
   int prompt_size() const { return int(owner->ask().prompt.size()); }
   int output_size() const { return int(ids.size()) - prompt_size(); }
+  /// The next output token where the request gives it, else -1.
+  token given() const {
+    auto const& forced = owner->ask().forced;
+    return std::size_t(output_size()) < forced.size() ? forced[std::size_t(output_size())] : -1;
+  }
   row_history history() const {
     std::span<token const> const all(ids);
     auto const n = owner->ask().prompt.size();

@@ -16,6 +16,9 @@ template <class Text> class delivery {
 
   delivery(Text const* text, int context, engine_stats& stats) : text_(text), context_(context), stats_(&stats) {}
 
+  /// The number of the weights that tokens come from, from now on.
+  void weights(std::uint64_t number) noexcept { weights_ = number; }
+
   /// The first event of a continuation: the prompt is computed.
   void announce(continuation_type& c) {
     if (std::exchange(c.announced, true)) return;
@@ -25,6 +28,7 @@ template <class Text> class delivery {
     e.prompt = c.owner->prompt;
     e.prompt_tokens = c.prompt_size();
     e.cached_tokens = c.cached;
+    e.weights = weights_;
     c.owner->source.sink(e);
   }
 
@@ -41,18 +45,20 @@ template <class Text> class delivery {
     }
   }
 
-  /// One sampled token. True when it was the last one; the caller then gives the pages back.
-  bool token(continuation_type& c, sampled const& s, std::span<score const> top) {
+  /// One output token. True when it was the last one; the caller then gives the pages back.
+  bool token(continuation_type& c, drawn const& d, std::span<score const> top) {
     group& g = *c.owner;
+    sampled const& s = d.token;
     c.append(s.id);
     ++stats_->generated_tokens;
-    bool const stop = std::find(g.stops.begin(), g.stops.end(), s.id) != g.stops.end();
+    bool const more = c.given() >= 0;   // what is given ends nothing before its last token
+    bool const stop = !more && std::find(g.stops.begin(), g.stops.end(), s.id) != g.stops.end();
     std::string const* matched = nullptr;
     shown_.clear();
     if (text_ && (!stop || g.ask().include_stop_text)) {
       piece_.clear();
       c.stream->push(*text_, s.id, piece_);
-      if (c.output_size() <= c.sampling.min_tokens)
+      if (more || c.output_size() <= c.sampling.min_tokens)
         c.stop->pass(piece_, shown_);
       else
         matched = c.stop->push(piece_, shown_);
@@ -61,6 +67,9 @@ template <class Text> class delivery {
     e.index = c.index;
     e.sample = s;
     e.top = top;
+    e.raw_logprob = d.raw;
+    e.forced = d.forced;
+    e.weights = weights_;
     e.text = shown_;
     g.source.sink(e);
     if (stop) return finish(c, finish_reason::stop, s.id), true;
@@ -91,6 +100,7 @@ template <class Text> class delivery {
     if (stop_text) e.stop_text = *stop_text;
     e.error = error;
     e.prompt_tokens = c.prompt_size();
+    e.weights = weights_;
     c.state = phase::finished;
     --c.owner->open;
     count(why);
@@ -110,6 +120,7 @@ template <class Text> class delivery {
   Text const* text_;
   int context_;
   engine_stats* stats_;
+  std::uint64_t weights_ = 0;
   std::string piece_, shown_;   // reused
 };
 

@@ -12,12 +12,15 @@
 #include <utility>
 #include <vector>
 
+#include "verbatim/engine/contract.hpp"
 #include "verbatim/engine/inbox.hpp"
 #include "verbatim/engine/pipeline.hpp"
 #include "verbatim/engine/request.hpp"
 #include "verbatim/model/config.hpp"
 #include "verbatim/text/chat_template.hpp"
+#include "verbatim/weights/concept.hpp"
 #include "verbatim/weights/config_json.hpp"
+#include "verbatim/weights/staged.hpp"
 
 namespace verbatim {
 
@@ -54,8 +57,9 @@ template <class P> class engine {
   engine(engine&&) noexcept;
   engine& operator=(engine&&) noexcept;
 
-  /// What the numbers of this engine promise, as one number to compare with a trainer's.
-  static constexpr std::uint64_t contract() { return digest(P::contract); }
+  /// What the numbers of this engine promise, as one number to compare with a trainer's (see contract_of).
+  static constexpr std::uint64_t contract() { return contract_of<P>(); }
+  static std::string contract_text() { return to_string(terms_of<P>()); }
 
   /// The queue that fronts submit to.
   inbox& jobs();
@@ -67,6 +71,20 @@ template <class P> class engine {
 
   /// Log-probability of each id after the first, given those before it (temperature 1). One pass. Drives the engine.
   std::vector<float> score(std::span<token const> ids);
+
+  /// Replaces all weights, between two steps and with requests in flight: every tensor of the model, by its Hugging Face
+  /// name, once. All are checked before any is touched. Packs straight from the source where that lies in memory (borrowed,
+  /// staged), else from a copy. A source's version() other than 0 names the new weights where the options do not.
+  /// Drives the engine. Throws error("checkpoint", 50..54), and nothing has changed.
+  template <weight_source Source> void refit(Source&& source, refit_options options = {}) {
+    if (options.version.empty() && source.version() != 0) options.version = std::to_string(source.version());
+    refit(std::make_shared<weights::staged const>(weights::all_of(source)), std::move(options));
+  }
+  void refit(std::shared_ptr<weights::staged const> source, refit_options options = {});
+  /// Carries out any order and gives its outcome. Drives the engine; from another thread, use jobs().command_engine.
+  outcome carry_out(order what);
+  /// The label of the weights that run now.
+  std::string weight_version() const;
 
   bool has_text() const noexcept;
   /// Throws error("engine", 8) when the checkpoint has no tokenizer (random weights).

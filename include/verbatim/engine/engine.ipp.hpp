@@ -2,6 +2,7 @@
 // What it is made of: load.hpp (files to parts), loop.hpp (the step), intake.hpp and deliver.hpp (requests and events).
 #pragma once
 #include <string>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -44,6 +45,32 @@ template <class P> engine_resources engine<P>::resources() const noexcept {
   return {p.model->weight_bytes(), p.model->kv_bytes(), p.limits.pages, P::cache::page, p.limits.threads};
 }
 
+template <class P> std::string engine<P>::weight_version() const { return self_->jobs.versions().label(); }
+
+namespace detail {
+
+/// The error that a text written as `[verbatim.area.N] why` stands for.
+inline error error_of(std::string_view text) {
+  constexpr std::string_view before = "[verbatim.";
+  std::size_t const dot = text.find('.', before.size()), end = text.find("] ", dot);
+  return error(std::string(text.substr(before.size(), dot - before.size())), std::stoi(std::string(text.substr(dot + 1, end - dot - 1))), std::string(text.substr(end + 2)));
+}
+
+}  // namespace detail
+
+template <class P> outcome engine<P>::carry_out(order what) {
+  outcome out;
+  bool done = false;
+  jobs().command_engine(std::move(what), [&](outcome const& o) { out = o, done = true; });
+  while (!done) poll();   // a pause may wait for what runs
+  return out;
+}
+
+template <class P> void engine<P>::refit(std::shared_ptr<weights::staged const> source, refit_options options) {
+  outcome const out = carry_out(orders::refit{std::move(source), std::move(options)});
+  if (!out.error.empty()) throw detail::error_of(out.error);
+}
+
 template <class P> std::vector<float> engine<P>::score(std::span<token const> ids) {
   std::vector<float> out;
   std::string failure;
@@ -52,17 +79,19 @@ template <class P> std::vector<float> engine<P>::score(std::span<token const> id
   r.prompt.assign(ids.begin(), ids.end());
   r.max_tokens = 0;
   r.prompt_logprobs = 0;
-  submit(std::move(r), [&](event const& e) {
+  ticket const own = submit(std::move(r), [&](event const& e) {
     for (std::size_t i = 1; i < e.prompt.size(); ++i) out.push_back(e.prompt[i].token.logprob);
     if (e.what != event::kind::finished) return;
     done = true;
     if (e.finish == finish_reason::error) failure = e.error;
   });
   while (!done && poll()) {}
-  if (!failure.empty()) {   // "[verbatim.engine.N] why"
-    constexpr std::string_view before = "[verbatim.engine.";
-    throw error("engine", std::stoi(failure.substr(before.size())), failure.substr(failure.find("] ") + 2));
+  if (!done) {   // paused: the sink refers to this frame, so the request may not outlive it
+    own.cancel();
+    while (!done) poll();
+    failure = "[verbatim.engine.33] the engine is paused; nothing is scored before it is resumed";
   }
+  if (!failure.empty()) throw detail::error_of(failure);
   return out;
 }
 

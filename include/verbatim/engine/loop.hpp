@@ -13,6 +13,7 @@
 #include "verbatim/backend/step.hpp"
 #include "verbatim/engine/engine.hpp"
 #include "verbatim/engine/load.hpp"
+#include "verbatim/engine/order_desk.hpp"
 #include "verbatim/engine/roster.hpp"
 #include "verbatim/schedule/batch.hpp"
 
@@ -23,7 +24,8 @@ template <class P> class loop {
   using continuation_type = typename roster<P>::continuation_type;
   using sampler = typename P::sampler;
 
-  loop(loaded_parts<P>& parts, inbox& jobs, engine_config const& c) : parts_(&parts), roster_(parts, jobs, c), max_batch_(c.max_batch) {
+  loop(loaded_parts<P>& parts, inbox& jobs, engine_config const& c)
+      : parts_(&parts), roster_(parts, jobs, c), desk_(parts, jobs, roster_), max_batch_(c.max_batch) {
     std::size_t const rows = std::size_t(parts.limits.tokens), outputs = std::size_t(parts.limits.outputs);
     ids_.resize(rows), positions_.resize(rows), output_rows_.resize(outputs), tasks_.resize(outputs);
     slices_.reserve(std::size_t(parts.limits.slices)), in_step_.reserve(std::size_t(parts.limits.slices));
@@ -36,9 +38,10 @@ template <class P> class loop {
 
   bool poll() {
     roster_.take_in_all();
+    desk_.carry_out_all();
     roster_.drop_cancelled();
     roster_.sweep();
-    if (roster_.running().empty() && roster_.waiting().empty()) {
+    if (desk_.frozen() || (roster_.running().empty() && roster_.waiting().empty())) {
       roster_.publish();
       return false;
     }
@@ -58,15 +61,20 @@ template <class P> class loop {
   /// Every thread of the backend makes its scratch for sampling now. Each index waits for all of them, so that no thread
   /// can take two.
   void warm_threads() {
-    if constexpr (requires(int v) { sampler::warm(v); }) {
-      auto& backend = parts_->model->backend();
-      int const threads = backend.threads();
-      std::atomic<int> ready{0};
-      backend.parallel(threads, [&](int) {
-        sampler::warm(parts_->config.vocabulary);
-        for (++ready; ready.load() < threads;) std::this_thread::yield();
-      });
-    }
+    auto& backend = parts_->model->backend();
+    int const threads = backend.threads();
+    std::atomic<int> ready{0};
+    backend.parallel(threads, [&](int) {
+      if constexpr (requires(int v) { sampler::warm(v); }) sampler::warm(parts_->config.vocabulary);
+      second_row(std::size_t(parts_->config.vocabulary));
+      for (++ready; ready.load() < threads;) std::this_thread::yield();
+    });
+  }
+  /// This thread's room for a second copy of a row: raw log-probabilities need the logits that sampling overwrites.
+  static std::span<float> second_row(std::size_t ids) {
+    thread_local std::vector<float> row;
+    if (row.size() < ids) row.resize(ids);
+    return std::span(row).first(ids);
   }
 
   // ---- one step
@@ -76,7 +84,7 @@ template <class P> class loop {
   struct task {
     continuation_type* who;
     int target;
-    sampled result;
+    drawn result;
   };
   struct planned {
     continuation_type* who;
@@ -95,6 +103,7 @@ template <class P> class loop {
     }
     std::size_t const room = std::min<std::size_t>({queue.size(), std::size_t(std::max(0, roster_.free_places())), most_heads});
     for (std::size_t i = 0; i < room; ++i) {
+      if (desk_.draining() && !queue[i]->entered) continue;
       auto const found = book.match(roster_.reusable(*queue[i]));
       waiting_views_.push_back({std::uint32_t(i) | waiting_bit, int(queue[i]->ids.size()), found.tokens, found.free_pages});
     }
@@ -167,7 +176,7 @@ template <class P> class loop {
     };
     parts_->model->backend().parallel(step_.outputs, [&](int i) {
       task& t = tasks_[std::size_t(i)];
-      if (t.target >= 0) t.result = score_token(row_of(i), t.who->ids[std::size_t(t.target)], top_of(i, t.who->owner->scored_top));
+      if (t.target >= 0) t.result.token = score_token(row_of(i), t.who->ids[std::size_t(t.target)], top_of(i, t.who->owner->scored_top));
       else if (!forks(*t.who)) t.result = pick(*t.who, row_of(i), top_of(i, t.who->owner->ask().top_logprobs));
     });
     for (planned const& p : in_step_) {
@@ -183,8 +192,21 @@ template <class P> class loop {
   std::span<score> top_of(int output, int n) {
     return std::span(tops_).subspan(std::size_t(output) * (tops_.size() / tasks_.size()), std::size_t(std::max(0, n)));
   }
-  sampled pick(continuation_type const& c, std::span<float> row, std::span<score> top) const {
-    return sampler::pick(sampler::prepare(c.sampling, c.history(), int(c.ids.size())), row, top);
+  /// The next output token of c, sampled or given, from its row of logits, which is overwritten.
+  static drawn pick(continuation_type const& c, std::span<float> row, std::span<score> top) {
+    auto const stages = sampler::prepare(c.sampling, c.history(), int(c.ids.size()));
+    token const given = c.given();
+    auto const draw = [&](std::span<float> logits, std::span<score> best) {
+      return given < 0 ? sampler::pick(stages, logits, best) : sampler::take(stages, logits, given, best);
+    };
+    logprobs_mode const mode = c.owner->ask().logprobs;
+    if (mode == logprobs_mode::processed) return {draw(row, top), 0, given >= 0};
+    auto const copy = second_row(row.size());
+    std::copy(row.begin(), row.end(), copy.begin());
+    bool const raw_only = mode == logprobs_mode::raw;
+    sampled const s = draw(copy, raw_only ? std::span<score>() : top);
+    sampled const raw = score_token(row, s.id, raw_only ? top : std::span<score>());
+    return {raw_only ? raw : s, raw.logprob, given >= 0};
   }
   /// True while its siblings still wait for the common prompt.
   static bool forks(continuation_type const& c) {
@@ -197,10 +219,10 @@ template <class P> class loop {
     group& g = *c.owner;
     if (c.state == phase::finished) return;   // an earlier row of it failed
     if (t.target >= 0) {
-      if (t.result.id < 0) return roster_.end(c, finish_reason::error, roster_.not_numbers);
+      if (t.result.token.id < 0) return roster_.end(c, finish_reason::error, roster_.not_numbers);
       std::span<score const> const top = top_of(output, g.scored_top);
       std::copy(top.begin(), top.end(), g.prompt_top.begin() + std::ptrdiff_t(t.target) * g.scored_top);
-      g.prompt[std::size_t(t.target)].token = t.result;
+      g.prompt[std::size_t(t.target)].token = t.result.token;
       g.scored = t.target + 1;
       return;
     }
@@ -228,6 +250,7 @@ template <class P> class loop {
 
   loaded_parts<P>* parts_;
   roster<P> roster_;
+  order_desk<P> desk_;
   typename P::schedule policy_{};
   int max_batch_;
 

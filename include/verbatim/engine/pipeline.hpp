@@ -45,6 +45,7 @@ template <class Device, class Model> struct pipeline {
 template <class T>
 concept sampling_chain = offers_guarantee<T> && requires(sampling_params const& p, row_history const& h, std::span<float> row, std::span<score> top) {
   { T::pick(T::prepare(p, h, 0), row, top) } -> std::same_as<sampled>;
+  { T::take(T::prepare(p, h, 0), row, token(0), top) } -> std::same_as<sampled>;
 };
 template <class T>
 concept attention_kernel = offers_guarantee<T> && requires { typename T::policy; };

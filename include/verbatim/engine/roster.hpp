@@ -83,13 +83,13 @@ template <class P> class roster {
       if (c->owner.get() == &g) end(*c, finish_reason::length);
   }
 
-  /// A sampled token of a continuation that runs, or that waits to go on after its first token.
-  void hand_over(continuation_type& c, sampled const& s, std::span<score const> top) {
-    if (s.id < 0) return end(c, finish_reason::error, not_numbers);
+  /// An output token of a continuation that runs, or that waits to go on after its first token.
+  void hand_over(continuation_type& c, drawn const& d, std::span<score const> top) {
+    if (d.token.id < 0) return end(c, finish_reason::error, not_numbers);
     deliver_.announce(c);
     auto const handle = c.handle;
     bool const held = c.state == phase::running;
-    if (deliver_.token(c, s, top) && held) book_.release(handle);
+    if (deliver_.token(c, d, top) && held) book_.release(handle);
   }
 
   /// Forgets what has finished.
@@ -130,6 +130,7 @@ template <class P> class roster {
     c.handle = *handle;
     c.computed = adopted;
     c.state = phase::running;
+    c.entered = true;
     running_.push_back(&c);
   }
 
@@ -140,6 +141,17 @@ template <class P> class roster {
     preempted_.push_back(&c);
     ++stats_.preemptions;
   }
+  /// Everyone who runs gives its pages back and is computed anew, under whatever weights there are then. A prompt whose
+  /// log-probabilities are not all known yet starts over, so that one set of weights gives all of them.
+  void retract_all() {
+    for (auto* c : running_) {
+      if (!c->owner->prompt_done()) c->owner->scored = 1;
+      preempt(*c);
+    }
+    settle();
+  }
+  void weights(std::uint64_t number) noexcept { deliver_.weights(number); }
+
   void settle() {
     drop_unless(running_, phase::running);
     drop_unless(waiting_, phase::waiting);
@@ -152,7 +164,7 @@ template <class P> class roster {
   template <class Pick> void fork(continuation_type const& first, Pick&& pick, std::span<score const> top) {
     for (auto& c : all_) {
       if (c->owner != first.owner || c->state != phase::forking || !equip(*c)) continue;
-      sampled const s = pick(*c);
+      drawn const d = pick(*c);
       auto const handle = free_places() > 0 ? book_.fork(first.handle) : std::nullopt;
       c->cached = first.cached;
       c->state = phase::waiting;
@@ -162,7 +174,8 @@ template <class P> class roster {
         c->state = phase::running;
         running_.push_back(c.get());
       }
-      hand_over(*c, s, top);
+      c->entered = true;
+      hand_over(*c, d, top);
       if (c->state == phase::waiting) enqueue(*c);
     }
   }

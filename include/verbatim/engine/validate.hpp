@@ -31,6 +31,10 @@ inline std::string why_invalid(request const& r, request_limits const& limits) {
   if (int(r.prompt.size()) + (r.max_tokens > 0) > limits.context)
     return "the prompt has " + std::to_string(r.prompt.size()) + " tokens, a sequence may have " + std::to_string(limits.context);
   if (r.max_tokens < 0) return "max_tokens is negative";
+  if (ids(r.forced)) return "a forced token id is outside of the vocabulary";
+  if (r.forced.size() > std::size_t(r.max_tokens)) return "more tokens are forced than max_tokens allows";
+  if (r.prompt.size() + r.forced.size() > std::size_t(limits.context))
+    return "prompt and forced tokens are " + std::to_string(r.prompt.size() + r.forced.size()) + ", a sequence may have " + std::to_string(limits.context);
   if (r.count < 1 || r.count > limits.max_count) return "count is outside of 1.." + std::to_string(limits.max_count);
   if (r.top_logprobs > limits.max_logprobs || r.prompt_logprobs > limits.max_logprobs)
     return "more than " + std::to_string(limits.max_logprobs) + " alternatives per token";

@@ -15,7 +15,6 @@
 
 #include "verbatim/core/error.hpp"
 #include "verbatim/engine/inbox.hpp"
-#include "verbatim/numerics/contract.hpp"
 #include "verbatim/protocol/openai/service.hpp"
 #include "verbatim/transport/http.hpp"
 
@@ -109,12 +108,6 @@ template <class Text, class Chat> class openai_front {
   std::optional<clock::time_point> until_;
 };
 
-/// The numerical contract in words, for /v1/models.
-inline std::string contract_words(numerics const& n) {
-  constexpr std::string_view levels[] = {"none", "run_to_run", "batch_invariant", "layout_invariant"};
-  return std::string(levels[std::size_t(n.level)]) + ", kv_leaf " + std::to_string(n.kv_leaf) + ", k_leaf " + std::to_string(n.k_leaf);
-}
-
 /// What an engine says of its model, for the protocol.
 template <class Engine> model_card card_of(Engine const& engine, openai const& o, std::int64_t created) {
   auto const& d = engine.defaults();
@@ -124,7 +117,7 @@ template <class Engine> model_card card_of(Engine const& engine, openai const& o
   card.vocabulary = engine.config().vocabulary;
   if constexpr (requires { engine.max_logprobs(); }) card.max_logprobs = engine.max_logprobs();
   card.contract = Engine::contract();
-  if constexpr (requires { Engine::pipeline_type::contract; }) card.contract_text = contract_words(Engine::pipeline_type::contract);
+  if constexpr (requires { Engine::contract_text(); }) card.contract_text = Engine::contract_text();
   card.created = created;
   bool const greedy = !d.do_sample.value_or(true);
   card.defaults = {.temperature = greedy ? std::optional(0.0f) : d.temperature, .top_p = d.top_p, .min_p = d.min_p, .repetition_penalty = d.repetition_penalty, .top_k = d.top_k};

@@ -40,12 +40,10 @@ template <class Model, class Device, class T, class Attention = typename Device:
     version_ = source.version();
   }
 
-  /// Replaces all weights in place by tensors in memory. They are checked first: what throws (checkpoint.50 to .54) has
-  /// changed nothing.
-  void refit(std::span<tensor const> tensors, rounding allow = rounding::exact) {
-    loader_.check(tensors, allow);
-    loader_.replace(ops_, tensors);
-  }
+  /// Whether tensors in memory can replace all weights. Throws checkpoint.50 to .54; changes nothing.
+  void check_weights(std::span<tensor const> tensors, rounding allow = rounding::exact) { loader_.check(tensors, allow); }
+  /// Replaces all weights in place by tensors that were checked.
+  void replace_weights(std::span<tensor const> tensors) noexcept { loader_.replace(ops_, tensors); }
   /// See loader: what the weights are now, as a checkpoint would store them.
   std::vector<std::string> weight_names() const { return loader_.names(); }
   template <class F> bool read_weight(std::string_view name, F&& f) const { return loader_.read(ops_, name, std::forward<F>(f)); }

@@ -12,6 +12,13 @@
 #error "verbatim: -ffast-math changes the bits that the library promises; compile without it"
 #endif
 
+namespace verbatim {
+
+/// Of the bits of the functions here and of the trees in numerics/reduce.hpp: part of every contract's digest.
+inline constexpr int functions_revision = 1;
+
+}  // namespace verbatim
+
 namespace verbatim::math {
 
 // The scalar versions of what vectors offer.

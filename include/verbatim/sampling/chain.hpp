@@ -93,7 +93,7 @@ template <class... Stages> struct sample {
   static constexpr guarantee offers = std::max({guarantee::none, detail::selector_offers<Stages>()...});
   /// Changes whenever the bits of this chain change: a digest of the chain's own and its stages' revisions.
   static constexpr int revision =
-      int(digest_of({1u, std::uint64_t(detail::revision_of<Stages>())..., sizeof...(Stages)}) & 0x7fffffffu);
+      int(digest_of({std::uint64_t(detail::row_revision), std::uint64_t(detail::revision_of<Stages>())..., sizeof...(Stages)}) & 0x7fffffffu);
 
   /// What the stages need for one row. It may point into the request and the history.
   struct row {

@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <concepts>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -40,7 +42,14 @@ class staged {
   /// Throws error("checkpoint", 1 | 2 | 4 | 5 | 6 | 8 | 9).
   explicit staged(std::filesystem::path const& directory);
 
-  staged(staged const&) = delete;
+  staged(staged&&) = default;
+
+  /// Adds a tensor of one's own.
+  void copy(tensor const& t) {
+    auto& kept = copies_.emplace_back(std::string(t.name), std::make_unique<std::byte[]>(std::max<std::size_t>(t.bytes(), 1)));
+    std::copy_n(static_cast<std::byte const*>(t.data), t.bytes(), kept.second.get());
+    tensors_.push_back({kept.first, t.type, t.shape, kept.second.get()});
+  }
 
   std::span<tensor const> tensors() const noexcept { return tensors_; }
   std::size_t bytes() const noexcept {
@@ -66,9 +75,21 @@ class staged {
   }
 
   std::vector<std::unique_ptr<file>> files_;
-  std::vector<tensor> tensors_;   // names and data lie in the files
+  std::deque<std::pair<std::string, std::unique_ptr<std::byte[]>>> copies_;
+  std::vector<tensor> tensors_;   // names and data lie in the files, in the copies or with the caller
 };
 static_assert(weight_source<staged>);
+
+/// What a source holds, in memory: borrowed where it lies there for good (`tensors()`), else copied.
+template <weight_source Source> staged all_of(Source& source) {
+  if constexpr (requires { { source.tensors() } -> std::convertible_to<std::span<tensor const>>; }) {
+    return staged(std::span<tensor const>(source.tensors()));
+  } else {
+    staged out{std::span<tensor const>()};
+    for_each(source, [&](tensor const& t) { out.copy(t); });
+    return out;
+  }
+}
 
 /// The whole of a file. Throws error("checkpoint", 1) where it cannot be read.
 inline std::string read_whole(std::filesystem::path const& path) {

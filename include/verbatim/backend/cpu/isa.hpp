@@ -7,13 +7,28 @@
 
 namespace verbatim::cpu {
 
-struct scalar { using attention = leaf_attention; static constexpr char const* name = "cpu::scalar"; };
-struct avx2 { using attention = leaf_attention; static constexpr char const* name = "cpu::avx2"; };
-struct avx512 { using attention = leaf_attention; static constexpr char const* name = "cpu::avx512"; };
-struct avx512bf16 { using attention = leaf_attention; static constexpr char const* name = "cpu::avx512bf16"; };
+/// What the bits of a device's kernels are called: `kernels` and `revision`, a number that changes when bits change
+/// (tests/conformance/contract.cpp notices when it was forgotten).
+struct lanes_of_outputs {
+  static constexpr char const* kernels = "cpu lanes";
+  static constexpr int revision = 1;
+  static constexpr bool flushes_bf16 = false;   ///< whether subnormal bf16 inputs and results of dot products count as zero
+  using attention = leaf_attention;
+};
+
+struct scalar : lanes_of_outputs { static constexpr char const* name = "cpu::scalar"; };
+struct avx2 : lanes_of_outputs { static constexpr char const* name = "cpu::avx2"; };
+struct avx512 : lanes_of_outputs { static constexpr char const* name = "cpu::avx512"; };
+struct avx512bf16 : lanes_of_outputs { static constexpr char const* name = "cpu::avx512bf16"; static constexpr bool flushes_bf16 = true; };
 
 /// The simple backend that others are tested against (backend/reference/ops.hpp).
-struct reference { using attention = plain_attention; static constexpr char const* name = "cpu::reference"; };
+struct reference {
+  static constexpr char const* name = "cpu::reference";
+  static constexpr char const* kernels = "eigen";
+  static constexpr int revision = 1;
+  static constexpr bool flushes_bf16 = false;
+  using attention = plain_attention;
+};
 
 template <class Device>
 concept instruction_set = std::same_as<Device, scalar> || std::same_as<Device, avx2> || std::same_as<Device, avx512> ||

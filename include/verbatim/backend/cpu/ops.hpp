@@ -39,7 +39,7 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
   using vector = cpu::packed_vector;
   using scope = typename cpu::workspace<T>::scope;
   static constexpr guarantee offers = guarantee::layout_invariant;
-  static constexpr int revision = 1;   ///< of the bits: a change of them is a change of this number
+  static constexpr int revision = Isa::revision;
 
   ops(model_config const& c, ops_limits limits, numerics contract)
       : config_(c), limits_(checked(c, limits, contract)), leaf_(contract.kv_leaf), pool_(limits.threads),

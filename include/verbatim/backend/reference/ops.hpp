@@ -54,7 +54,7 @@ template <class T> class ops<cpu::reference, T, cpu::plain_attention> {
   using matrix = cpu::joined_matrix;
   using vector = cpu::joined_vector;
   static constexpr guarantee offers = guarantee::run_to_run;
-  static constexpr int revision = 1;
+  static constexpr int revision = cpu::reference::revision;
 
   ops(model_config const& c, ops_limits limits, numerics contract)
       : config_(c), limits_(limits), frequencies_((check_shape(c, limits, contract, 1), rope_frequencies(c))),

@@ -1,9 +1,11 @@
-// SHA-256 (FIPS 180-4), so that comparing keys needs no cryptography library. Plain, one pass, no tables in memory but
-// the 64 constants. Not for bulk hashing.
+// SHA-256 (FIPS 180-4), so that comparing keys and telling weights apart needs no cryptography library. Plain, one pass, no
+// tables in memory but the 64 constants. Cost: some 300 MB/s of one core.
 #pragma once
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace verbatim {
@@ -41,20 +43,50 @@ constexpr void sha256_block(std::array<std::uint32_t, 8>& h, std::array<std::uin
 }
 }  // namespace detail
 
+/// A digest of what comes in pieces.
+class sha256_hash {
+ public:
+  constexpr void update(std::uint8_t const* bytes, std::size_t n) noexcept {
+    size_ += n;
+    for (std::size_t i = 0; i < n; ++i) put(bytes[i]);
+  }
+  constexpr void update(std::string_view text) noexcept {
+    size_ += text.size();
+    for (char c : text) put(std::uint8_t(c));
+  }
+  /// The digest of everything so far; the object is used up.
+  constexpr sha256_digest finish() noexcept {
+    put(0x80);
+    while (fill_ != 56) put(0);
+    for (int shift = 56; shift >= 0; shift -= 8) put(std::uint8_t(size_ * 8 >> shift));
+    sha256_digest out{};
+    for (std::size_t i = 0; i < 32; ++i) out[i] = std::uint8_t(state_[i / 4] >> (24 - 8 * (i % 4)));
+    return out;
+  }
+
+ private:
+  constexpr void put(std::uint8_t byte) noexcept {
+    block_[fill_++] = byte;
+    if (fill_ == 64) detail::sha256_block(state_, block_), fill_ = 0;
+  }
+
+  std::array<std::uint32_t, 8> state_ = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  std::array<std::uint8_t, 64> block_{};
+  std::size_t fill_ = 0;
+  std::uint64_t size_ = 0;
+};
+
 constexpr sha256_digest sha256(std::string_view text) noexcept {
-  std::array<std::uint32_t, 8> h = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
-  std::array<std::uint8_t, 64> block{};
-  std::size_t fill = 0;
-  auto const put = [&](std::uint8_t byte) {
-    block[fill++] = byte;
-    if (fill == 64) detail::sha256_block(h, block), fill = 0;
-  };
-  for (char c : text) put(std::uint8_t(c));
-  put(0x80);
-  while (fill != 56) put(0);
-  for (int shift = 56; shift >= 0; shift -= 8) put(std::uint8_t(std::uint64_t(text.size()) * 8 >> shift));
-  sha256_digest out{};
-  for (std::size_t i = 0; i < 32; ++i) out[i] = std::uint8_t(h[i / 4] >> (24 - 8 * (i % 4)));
+  sha256_hash h;
+  h.update(text);
+  return h.finish();
+}
+
+/// 64 hexadecimal digits.
+inline std::string to_hex(sha256_digest const& digest) {
+  constexpr char hex[] = "0123456789abcdef";
+  std::string out;
+  for (std::uint8_t byte : digest) out += {hex[byte >> 4], hex[byte & 15]};
   return out;
 }
 
