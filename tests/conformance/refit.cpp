@@ -1,0 +1,354 @@
+// New weights for a running engine: every token is what the weights that it is tagged with give, nothing is lost, nothing
+// stale is matched, and a refit that is refused changes no bit.
+#include <bit>
+#include <deque>
+#include <memory>
+
+#include "catch.hpp"
+#include "random_models.hpp"
+#include "verbatim/core/sha256.hpp"
+#include "verbatim/front/generate.hpp"
+#include "verbatim/weights/borrowed.hpp"
+#include "verbatim/weights/random_weights.hpp"
+#include "verbatim/weights/safetensors_write.hpp"
+
+namespace {
+
+using namespace random_models;
+using verbatim::event;
+using verbatim::request;
+using verbatim::tensor;
+using verbatim::token;
+namespace weights = verbatim::weights;
+
+/// Several sets of weights for one configuration, in memory.
+template <class P> struct sets {
+  sets(std::filesystem::path const& model, int count) {
+    auto config = verbatim::read_config(model).config;
+    for (int i = 0; i < count; ++i) {
+      weights::random_weights source(config, std::uint64_t(i + 1));
+      of.push_back(weights::all_of(source));
+    }
+  }
+  std::deque<weights::staged> of;
+};
+
+struct heard {
+  std::vector<token> ids{};
+  std::vector<float> logprobs{};
+  std::vector<std::uint64_t> weights{};
+  verbatim::finish_reason finish = verbatim::finish_reason::none;
+};
+
+verbatim::event_sink into(heard& h) {
+  return [&h](event const& e) {
+    if (e.what == event::kind::token) h.ids.push_back(e.sample.id), h.logprobs.push_back(e.sample.logprob), h.weights.push_back(e.weights);
+    if (e.what == event::kind::finished) h.finish = e.finish;
+  };
+}
+
+template <class P> std::vector<float> outputs(verbatim::engine<P>& engine, int seed) {
+  request r;
+  r.prompt = {3, 1, 4, 1, 5, 9, 2, 6};
+  r.max_tokens = 12;
+  r.sampling.seed = std::uint64_t(seed);
+  return verbatim::generate(engine, r).front().logprobs;
+}
+
+/// The number of the error that f throws, as area.number.
+template <class F> std::string thrown(F&& f) {
+  try {
+    f();
+  } catch (verbatim::error const& e) {
+    return std::string(e.area()) + "." + std::to_string(e.number());
+  }
+  return "nothing";
+}
+
+template <class P> void hundred_refits(char const* architecture, char const* type) {
+  folder const model(config_of(architecture, type));
+  sets<P> const weight_sets(model.path(), 4);
+  std::deque<verbatim::engine<P>> passes;   // one engine for each set, to score with
+  for (auto const& set : weight_sets.of) {
+    passes.emplace_back(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2});
+    passes.back().refit(weights::borrowed(set.tensors()));
+  }
+  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 40, .step_tokens = 200});
+  engine.refit(weights::borrowed(weight_sets.of[0].tensors()));
+  std::vector<std::size_t> set_of{0, 0};   // by the number of the weights; 0 is what the engine was made with
+
+  std::mt19937 random(17);
+  auto const stem = random_ids(random, 150, engine.config().vocabulary);
+  std::deque<heard> answers;
+  std::deque<request> asked;
+  auto const submit = [&] {
+    request r;
+    r.prompt.assign(stem.begin(), stem.begin() + 64 + below(random, 80));   // shared beginnings: what is cached must be fresh
+    r.prompt.push_back(token(answers.size() % 300));
+    r.max_tokens = 150 + below(random, 100);
+    r.ignore_eos = true;
+    r.sampling.seed = random();
+    asked.push_back(r);
+    engine.submit(r, into(answers.emplace_back()));
+  };
+  for (int i = 0; i < 32; ++i) submit();
+  for (int refit = 0; refit < 100; ++refit) {
+    for (int steps = 1 + below(random, 4); steps > 0; --steps) engine.poll();
+    while (engine.jobs().unfinished() < 32) submit();
+    std::size_t const set = (set_of.back() + 1 + std::size_t(below(random, 3))) % 4;
+    engine.refit(weights::borrowed(weight_sets.of[set].tensors()), {.version = "step " + std::to_string(refit)});
+    set_of.push_back(set);
+    REQUIRE(engine.weight_version() == "step " + std::to_string(refit));
+  }
+  while (engine.poll()) {}
+  CHECK(engine.stats().refits == 101);
+  CHECK(engine.stats().pages_used == 0);
+  CHECK(engine.stats().prefix_hits > 0);
+
+  long tokens = 0, different = 0, spans = 0;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    heard const& h = answers[i];
+    REQUIRE(int(h.ids.size()) == asked[i].max_tokens);   // none is lost
+    auto all = asked[i].prompt;
+    all.insert(all.end(), h.ids.begin(), h.ids.end());
+    for (std::size_t begin = 0, end; begin < h.ids.size(); begin = end, ++spans) {
+      end = begin;
+      while (end < h.ids.size() && h.weights[end] == h.weights[begin]) ++end;
+      REQUIRE((end == h.ids.size() || h.weights[end] > h.weights[begin]));
+      auto const scored = passes[set_of[std::size_t(h.weights[begin])]].score(std::span(all).first(asked[i].prompt.size() + end));
+      for (std::size_t k = begin; k < end; ++k, ++tokens)
+        different += std::bit_cast<std::uint32_t>(scored[asked[i].prompt.size() - 1 + k]) != std::bit_cast<std::uint32_t>(h.logprobs[k]);
+    }
+  }
+  std::printf("%-8s %-8s 100 refits: %ld tokens of %zu sequences in %ld spans, %ld different bits\n", architecture, type, tokens, asked.size(), spans, different);
+  CHECK(different == 0);
+  CHECK(spans > long(asked.size()));
+}
+
+}  // namespace
+
+TEST_CASE("refit: a hundred under 32 running requests; each span is scored the same by the weights that it names") {
+  hundred_refits<examples::qwen3_bf16>("qwen3", "bfloat16");
+  hundred_refits<examples::llama_f32>("llama", "float32");
+}
+
+TEST_CASE("refit: from borrowed memory, a folder, bytes and any source, the weights are the same") {
+  using P = examples::qwen2_bf16;
+  folder const model(config_of("qwen2", "bfloat16")), other(config_of("qwen2", "bfloat16"));
+  sets<P> const two(model.path(), 2);
+  std::vector<tensor> const tensors(two.of[1].tensors().begin(), two.of[1].tensors().end());
+  verbatim::engine<P> a({.checkpoint = model.path(), .random_weights = true, .threads = 1});
+  auto const before = outputs(a, 1);
+  a.refit(weights::borrowed(tensors, 17));
+  CHECK(a.weight_version() == "17");
+  auto const expected = outputs(a, 1);
+  CHECK(expected != before);
+
+  weights::write_safetensors(other.path() / "model.safetensors", tensors);
+  verbatim::engine<P> b({.checkpoint = model.path(), .random_weights = true, .threads = 2});
+  b.refit(weights::staged(other.path()));
+  CHECK(outputs(b, 1) == expected);
+  verbatim::engine<P> c({.checkpoint = model.path(), .random_weights = true, .threads = 2});
+  c.refit(weights::staged(read_bytes(other.path() / "model.safetensors"), "bytes"));
+  CHECK(outputs(c, 1) == expected);
+  weights::random_weights source(verbatim::read_config(model.path()).config, 2);   // set 1: a source that reuses its memory
+  c.refit(weights::random_weights(verbatim::read_config(model.path()).config, 5));
+  CHECK(outputs(c, 1) != expected);
+  c.refit(source);
+  CHECK(outputs(c, 1) == expected);
+  verbatim::engine<P> d({.checkpoint = other.path(), .threads = 1});   // as a checkpoint
+  CHECK(outputs(d, 1) == expected);
+
+  auto const sums = d.carry_out(verbatim::orders::checksum{}).checksums;
+  CHECK(sums == c.carry_out(verbatim::orders::checksum{}).checksums);
+  CHECK(sums.size() == tensors.size());
+  for (auto const& [name, hex] : sums)
+    for (tensor const& t : tensors)
+      if (t.name == name) CHECK(hex == verbatim::to_hex(verbatim::sha256({static_cast<char const*>(t.data), t.bytes()})));
+  auto const one = d.carry_out(verbatim::orders::values{.name = std::string(tensors[0].name), .count = 5}).values;
+  REQUIRE(one.size() == 5);
+  for (std::size_t i = 0; i < 5; ++i) CHECK(one[i] == verbatim::to_float(static_cast<verbatim::bf16 const*>(tensors[0].data)[i]));
+  CHECK(d.carry_out(verbatim::orders::values{.name = "no.such.weight", .count = 5}).error.find("[verbatim.engine.32]") == 0);
+}
+
+TEST_CASE("refit: what is refused changes nothing") {
+  using P = examples::qwen3_bf16;
+  folder const model(config_of("qwen3", "bfloat16"));
+  sets<P> const two(model.path(), 2);
+  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 2});
+  engine.refit(weights::borrowed(two.of[0].tensors()));
+  auto const expected = outputs(engine, 3);
+  auto const version = engine.weight_version();
+  std::vector<tensor> const good(two.of[1].tensors().begin(), two.of[1].tensors().end());
+  auto const attempt = [&](auto&& change) {
+    auto bad = good;
+    change(bad);
+    auto const why = thrown([&] { engine.refit(weights::borrowed(bad)); });
+    CHECK(engine.weight_version() == version);
+    CHECK(outputs(engine, 3) == expected);
+    return why;
+  };
+  CHECK(attempt([](auto& t) { t.pop_back(); }) == "checkpoint.51");
+  CHECK(attempt([](auto& t) { t.clear(); }) == "checkpoint.51");
+  CHECK(attempt([](auto& t) { t[3].shape.size[0] += 1; }) == "checkpoint.52");
+  CHECK(attempt([](auto& t) { t[2].type = verbatim::dtype::f16; }) == "checkpoint.53");
+  CHECK(attempt([](auto& t) { t[1].name = "model.layers.0.mlp.unknown_proj.weight"; }) == "checkpoint.50");
+  CHECK(attempt([](auto& t) { t.push_back(t[4]); }) == "checkpoint.54");
+  CHECK(engine.carry_out(verbatim::orders::refit{}).error.find("[verbatim.engine.30]") == 0);
+  CHECK(engine.stats().refits == 1);
+  engine.refit(weights::borrowed(good));
+  CHECK(outputs(engine, 3) != expected);
+}
+
+TEST_CASE("refit: what older weights computed is never matched, whatever the policy; kept sequences go on") {
+  using P = examples::llama_bf16;
+  folder const model(config_of("llama", "bfloat16"));
+  sets<P> const two(model.path(), 2);
+  for (auto kv : {verbatim::kv_policy::keep, verbatim::kv_policy::drop, verbatim::kv_policy::recompute}) {
+    verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 2});
+    engine.refit(weights::borrowed(two.of[0].tensors()));
+    std::mt19937 random(5);
+    request r;
+    r.prompt = random_ids(random, 300, 300);
+    r.max_tokens = 40;
+    r.ignore_eos = true;
+    heard running;
+    engine.submit(r, into(running));
+    while (running.ids.size() < 20) engine.poll();
+    engine.refit(weights::borrowed(two.of[1].tensors()), {.kv = kv});
+    auto const hits = engine.stats().prefix_hits;
+    auto const fresh = verbatim::generate(engine, r).front();   // the same prompt, whose pages the old weights have filled
+    while (engine.poll()) {}
+    CHECK(running.ids.size() == 40);
+    CHECK(running.weights.front() == 1);
+    CHECK(running.weights.back() == 2);
+    auto all = r.prompt;
+    all.insert(all.end(), fresh.ids.begin(), fresh.ids.end());
+    auto const scored = engine.score(all);
+    CHECK(std::vector<float>(scored.begin() + 299, scored.end()) == fresh.logprobs);
+    if (kv == verbatim::kv_policy::keep) CHECK(engine.stats().prefix_hits == hits);
+    if (kv == verbatim::kv_policy::recompute) {
+      auto whole = r.prompt;
+      whole.insert(whole.end(), running.ids.begin(), running.ids.end());
+      auto const again = engine.score(whole);
+      for (std::size_t k = 20; k < 40; ++k)
+        if (running.weights[k] == 2) CHECK(again[299 + k] == running.logprobs[k]);
+    }
+  }
+}
+
+TEST_CASE("replay: given tokens are reported as if they had been sampled, and flagged") {
+  using P = examples::qwen3_f32;
+  folder const model(config_of("qwen3", "float32"));
+  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 2});
+  request r;
+  r.prompt = {10, 20, 30};
+  r.max_tokens = 30;
+  r.ignore_eos = false;
+  r.sampling = {.temperature = 0.8f, .top_p = 0.9f, .presence_penalty = 0.5f, .seed = 4};
+  r.top_logprobs = 3;
+  r.stop_token_ids = {7};
+  auto const sampled = verbatim::generate(engine, r).front();
+  request again = r;
+  again.sampling.seed = 5;
+  again.forced.assign(sampled.ids.begin(), sampled.ids.begin() + std::ptrdiff_t(sampled.ids.size() / 2));
+  std::vector<bool> flags;
+  heard h;
+  std::vector<float> raw;
+  again.logprobs = verbatim::logprobs_mode::both;
+  engine.submit(again, [&, sink = into(h)](event const& e) {
+    sink(e);
+    if (e.what == event::kind::token) flags.push_back(e.forced), raw.push_back(e.raw_logprob);
+  });
+  while (engine.poll()) {}
+  std::size_t const given = again.forced.size();
+  REQUIRE(h.ids.size() >= given);
+  for (std::size_t i = 0; i < given; ++i) CHECK((h.ids[i] == sampled.ids[i] && h.logprobs[i] == sampled.logprobs[i] && flags[i]));
+  for (std::size_t i = given; i < flags.size(); ++i) CHECK(!flags[i]);
+  auto all = r.prompt;   // raw: the model's own distribution, whatever was sampled from
+  all.insert(all.end(), h.ids.begin(), h.ids.end());
+  auto const scored = engine.score(all);
+  CHECK(std::vector<float>(scored.begin() + 2, scored.end()) == raw);
+  // A stop token that is given ends nothing before the last one; the last one does.
+  request stops = r;
+  stops.forced = {7, 8, 7};
+  stops.logprobs = verbatim::logprobs_mode::raw;
+  auto const done = verbatim::generate(engine, stops).front();
+  CHECK(done.ids == std::vector<token>{7, 8, 7});
+  CHECK(done.finish == verbatim::finish_reason::stop);
+  CHECK(done.stop_token == 7);
+  CHECK(done.logprobs == std::vector<float>{engine.score(std::vector<token>{10, 20, 30, 7, 8, 7})[2], engine.score(std::vector<token>{10, 20, 30, 7, 8, 7})[3], engine.score(std::vector<token>{10, 20, 30, 7, 8, 7})[4]});
+  // Refused: ids that are none, and more than max_tokens.
+  request bad = r;
+  bad.forced = {100000};
+  CHECK(verbatim::generate(engine, bad).front().error.find("[verbatim.engine.3]") == 0);
+  bad.forced.assign(31, 5);
+  CHECK(verbatim::generate(engine, bad).front().error.find("[verbatim.engine.3]") == 0);
+}
+
+TEST_CASE("pause: keep, wait, retract and abort; what comes meanwhile waits") {
+  using P = examples::qwen2_f32;
+  folder const model(config_of("qwen2", "float32"));
+  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 1, .max_batch = 4});
+  request r;
+  r.prompt = {1, 2, 3, 4};
+  r.max_tokens = 30;
+  r.ignore_eos = true;
+  r.sampling.seed = 8;
+  auto const expected = verbatim::generate(engine, r).front();
+  auto const start = [&](heard& h) {
+    engine.submit(r, into(h));
+    while (h.ids.size() < 10) engine.poll();
+  };
+  using verbatim::pause_mode;
+  for (pause_mode mode : {pause_mode::keep, pause_mode::retract}) {
+    heard running, late;
+    start(running);
+    CHECK(engine.carry_out(verbatim::orders::pause{.mode = mode, .flush = true}).error.empty());
+    CHECK(engine.stats().paused);
+    engine.submit(r, into(late));
+    for (int i = 0; i < 20; ++i) CHECK(!engine.poll());
+    CHECK(running.ids.size() == 10);
+    CHECK(late.ids.empty());
+    CHECK(engine.stats().running == (mode == pause_mode::keep ? 1 : 0));
+    CHECK_THROWS_AS(engine.score(r.prompt), verbatim::error);   // nothing runs, and nothing hangs
+    CHECK(engine.jobs().unfinished() == 2);
+    engine.carry_out(verbatim::orders::resume{});
+    while (engine.poll()) {}
+    CHECK((running.ids == expected.ids && running.logprobs == expected.logprobs));
+    CHECK((late.ids == expected.ids && late.logprobs == expected.logprobs));
+    CHECK(!engine.stats().paused);
+  }
+  {
+    heard running, late;
+    start(running);
+    bool drained = false;
+    engine.jobs().command_engine(verbatim::orders::pause{.mode = pause_mode::wait}, [&](verbatim::outcome const& o) { drained = o.error.empty(); });
+    engine.poll();
+    CHECK(!drained);
+    engine.submit(r, into(late));
+    while (engine.poll()) {}
+    CHECK(drained);
+    CHECK(running.ids == expected.ids);
+    CHECK(late.ids.empty());
+    engine.carry_out(verbatim::orders::resume{});
+    while (engine.poll()) {}
+    CHECK(late.ids == expected.ids);
+  }
+  {
+    heard running, overtaken;
+    start(running);
+    std::string why;
+    engine.jobs().command_engine(verbatim::orders::pause{.mode = pause_mode::wait}, [&](verbatim::outcome const& o) { why = o.error; });
+    engine.poll();
+    CHECK(engine.carry_out(verbatim::orders::pause{.mode = pause_mode::abort}).affected == 1);
+    CHECK(why.find("[verbatim.engine.31]") == 0);
+    CHECK(running.finish == verbatim::finish_reason::cancelled);
+    CHECK(running.ids.size() >= 10);
+    CHECK(std::equal(running.ids.begin(), running.ids.end(), expected.ids.begin()));
+    engine.poll();
+    CHECK(engine.stats().pages_used == 0);
+  }
+  engine.carry_out(verbatim::orders::resume{});
+  CHECK(verbatim::generate(engine, r).front().ids == expected.ids);
+}
