@@ -1,0 +1,52 @@
+// How long a refit of a 0.5 B model in bf16 from borrowed memory takes, beside a copy of the same bytes on one thread and
+// on as many as the engine has, alternating in one run. Medians. Options: [rounds] (default 9) [threads] (default: all cores).
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "limits.hpp"
+#include "shapes.hpp"
+#include "verbatim/engine/engine.ipp.hpp"
+#include "verbatim/weights/borrowed.hpp"
+#include "verbatim/weights/random_weights.hpp"
+
+namespace {
+
+struct pipeline : verbatim::pipeline<verbatim::cpu::native, verbatim::qwen2> {};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int const rounds = argc > 1 ? std::max(1, std::atoi(argv[1])) : 9, threads = argc > 2 ? std::atoi(argv[2]) : int(std::thread::hardware_concurrency());
+  shapes::file const config(shapes::qwen2_5_0_5b);
+  verbatim::engine<pipeline> engine({.checkpoint = config.path(), .random_weights = true, .threads = threads, .max_batch = 4, .context = 512});
+  verbatim::weights::random_weights source(engine.config(), 2);
+  auto const trainer = verbatim::weights::all_of(source);
+  std::vector<std::vector<std::byte>> copies;
+  for (auto const& t : trainer.tensors()) copies.emplace_back(t.bytes(), std::byte(1));
+  auto const copy = [&](std::size_t worker, std::size_t of) {   // each takes a part of every tensor
+    for (std::size_t i = 0; i < copies.size(); ++i) {
+      std::size_t const begin = copies[i].size() * worker / of, end = copies[i].size() * (worker + 1) / of;
+      std::memcpy(copies[i].data() + begin, static_cast<std::byte const*>(trainer.tensors()[i].data) + begin, end - begin);
+    }
+  };
+  std::vector<double> refit, one, all;
+  for (int i = -1; i < rounds; ++i) {   // the first touches the memory
+    double const r = limits::seconds_of([&] { engine.refit(verbatim::weights::borrowed(trainer.tensors())); });
+    double const c = limits::seconds_of([&] { copy(0, 1); });
+    double const a = limits::seconds_of([&] {
+      std::vector<std::thread> others;
+      for (int t = 1; t < threads; ++t) others.emplace_back([&, t] { copy(std::size_t(t), std::size_t(threads)); });
+      copy(0, std::size_t(threads));
+      for (auto& t : others) t.join();
+    });
+    if (i >= 0) refit.push_back(r), one.push_back(c), all.push_back(a);
+  }
+  double const bytes = double(trainer.bytes()), r = limits::median(refit), c = limits::median(one), a = limits::median(all);
+  std::printf("%s, %d threads, %.2f GB in %zu tensors, medians of %d\n", verbatim::cpu::native::name, threads, bytes / 1e9, copies.size(), rounds);
+  std::printf("refit                 %7.1f ms  %5.1f GB/s\n", 1e3 * r, bytes / r / 1e9);
+  std::printf("memcpy, one thread    %7.1f ms  %5.1f GB/s   refit / memcpy %.2f\n", 1e3 * c, bytes / c / 1e9, r / c);
+  std::printf("memcpy, %d threads     %7.1f ms  %5.1f GB/s   refit / memcpy %.2f\n", threads, 1e3 * a, bytes / a / 1e9, r / a);
+}
