@@ -352,3 +352,42 @@ TEST_CASE("pause: keep, wait, retract and abort; what comes meanwhile waits") {
   engine.carry_out(verbatim::orders::resume{});
   CHECK(verbatim::generate(engine, r).front().ids == expected.ids);
 }
+
+TEST_CASE("refit: between the chunks of a prompt that is scored or shared by a group, everything comes from the new weights") {
+  using P = examples::llama_f32;
+  folder const model(config_of("mistral", "float32"));
+  sets<P> const two(model.path(), 2);
+  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 8, .step_tokens = 50});
+  engine.refit(weights::borrowed(two.of[0].tensors()));
+  std::mt19937 random(9);
+  request scored;
+  scored.prompt = random_ids(random, 400, 300);
+  scored.max_tokens = 0;
+  scored.prompt_logprobs = 0;
+  request group;
+  group.prompt = random_ids(random, 300, 300);
+  group.max_tokens = 10;
+  group.count = 4;
+  group.ignore_eos = true;
+  std::vector<float> prompt;
+  std::deque<heard> four(4);
+  engine.submit(scored, [&](event const& e) {
+    for (auto const& s : e.prompt) prompt.push_back(s.token.logprob);
+  });
+  engine.submit(group, [&](event const& e) { into(four[std::size_t(e.index)])(e); });
+  for (int i = 0; i < 3; ++i) engine.poll();   // some chunks, no token yet
+  REQUIRE(prompt.empty());
+  REQUIRE(four[0].ids.empty());
+  engine.refit(weights::borrowed(two.of[1].tensors()));
+  while (engine.poll()) {}
+  REQUIRE(prompt.size() == 400);
+  auto const expected = engine.score(scored.prompt);
+  CHECK(std::vector<float>(prompt.begin() + 1, prompt.end()) == expected);
+  for (heard const& h : four) {
+    REQUIRE(h.ids.size() == 10);
+    auto all = group.prompt;
+    all.insert(all.end(), h.ids.begin(), h.ids.end());
+    auto const again = engine.score(all);
+    CHECK(std::vector<float>(again.begin() + 299, again.end()) == h.logprobs);
+  }
+}
