@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "verbatim/protocol/openai/answer.hpp"
-#include "verbatim/protocol/sha256.hpp"
+#include "verbatim/core/sha256.hpp"
 
 namespace verbatim::openai_v1 {
 
