@@ -92,6 +92,8 @@ std::vector<sample> const samples = {
     {"a stray end is content", both, "a</think>b", {"", "a</think>b"}},
     {"opening again inside", both, "<think>a<think>b</think>c", {"a<think>b", "c"}},
     {"almost markers", both, "<think>a<</think</think >b<//think></think>c<", {"a<</think</think >b<//think>", "c<"}},
+    {"a '<' before a marker", both, "<think>a<</think>b</<" CALL(F), {"a<", "b</<", {"f {\"q\": 1}"}}},
+    {"a '<' before the end of a call", both, "<tool_call>" F "<</tool_call>" CALL(F), {"", "<tool_call>" F "<</tool_call>", {"f {\"q\": 1}"}}},
     {"opened by the prompt", opened, "Two.\n</think>\n\nFour.", {"Two.", "Four."}},
     {"opened, the first line break is text", opened, "\nTwo</think>Four", {"\nTwo", "Four"}},
     {"opened without a line break", opened_bare, "\nTwo\n</think>\nFour", {"Two", "Four"}},
