@@ -11,7 +11,7 @@
 #include "verbatim/front/serve.hpp"
 
 int run_serve(int argc, char** argv) {
-  std::string model, dtype = "auto";
+  std::string model, dtype = "auto", reasoning = "auto", tools = "auto";
   verbatim::engine_config engine_options;
   verbatim::openai front;
   int port = front.port, drain = 30;
@@ -24,6 +24,8 @@ int run_serve(int argc, char** argv) {
   o.texts("--api-key", "KEY", front.api_keys, "clients must send one of these");
   o.flag("--allow-open", front.allow_open, "let other machines in without a key");
   o.flag("--strict", front.strict, "unknown request fields are errors");
+  o.choice("--reasoning-parser", {"auto", "none", "think"}, reasoning, "<think> blocks of chat answers become reasoning; auto: where the chat template has them");
+  o.choice("--tool-parser", {"auto", "none", "hermes"}, tools, "<tool_call> blocks of chat answers become tool_calls; auto: where the chat template has them");
   o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
   o.number("--max-batch", "N", engine_options.max_batch, 1, 4096, "sequences in a step");
   o.number("--context", "N", engine_options.context, 0, 1 << 24, "tokens of a sequence; 0, or more than the model was made for: what it was made for");
@@ -38,6 +40,9 @@ int run_serve(int argc, char** argv) {
 
   engine_options.checkpoint = model;
   engine_options.kv_bytes = static_cast<std::size_t>(kv_gib * double(1 << 30));
+  using verbatim::openai_v1::reasoning_format, verbatim::openai_v1::tool_format;
+  front.reasoning_parser = reasoning == "auto" ? reasoning_format::automatic : reasoning == "none" ? reasoning_format::none : reasoning_format::think;
+  front.tool_parser = tools == "auto" ? tool_format::automatic : tools == "none" ? tool_format::none : tool_format::hermes;
   front.port = static_cast<unsigned short>(port);
   front.drain_time = std::chrono::seconds(drain);
   front.log = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };

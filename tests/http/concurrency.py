@@ -79,7 +79,7 @@ async def ask(body, leave_after=None):
                     raise RuntimeError(str(chunk["error"]))
                 for c in chunk["choices"]:
                     m = choices.setdefault(c["index"], dict(text="", ids=[], logprobs=[], finish=None))
-                    m["text"] += c["delta"].get("content") or ""
+                    m["text"] += (c["delta"].get("reasoning") or "") + (c["delta"].get("content") or "")
                     m["ids"] += c.get("token_ids") or []
                     m["logprobs"] += [x["logprob"] for x in (c["logprobs"] or {}).get("content") or []]
                     m["finish"] = c["finish_reason"]

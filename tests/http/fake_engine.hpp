@@ -1,7 +1,8 @@
 // A scripted engine behind the real front: it pops the inbox and emits events as an engine would, one token per sequence
 // and step, with a byte-level tokenizer. What it says is a function of (prompt, seed, position) alone.
 // A prompt with "[slow]" takes 5 ms per token, with "[stall]" never starts, with "[fail]" fails after three tokens,
-// with "[say:TEXT]" says TEXT and ends.
+// with "[say:TEXT]" says TEXT and ends, one byte per token; with "[emit:TEXT]" likewise, but the tokenizer's special tokens
+// in TEXT are one token each. Square brackets inside TEXT are balanced.
 #pragma once
 #include <algorithm>
 #include <chrono>
@@ -23,12 +24,13 @@ namespace fake {
 
 using namespace verbatim;
 
-inline constexpr token begin_turn = 256, end_turn = 257, bos = 258, vocabulary = 259;
+inline constexpr token begin_turn = 256, end_turn = 257, bos = 258, vocabulary = 263;
 
-/// One token per byte, and three special tokens.
+/// One token per byte, and special tokens; the markers of reasoning and of tool calls are among them.
 struct text {
   static std::string_view special(token id) {
-    return id == begin_turn ? "<|im_start|>" : id == end_turn ? "<|im_end|>" : id == bos ? "<s>" : "";
+    constexpr std::string_view names[] = {"<|im_start|>", "<|im_end|>", "<s>", "<think>", "</think>", "<tool_call>", "</tool_call>"};
+    return id >= begin_turn && id < fake::vocabulary ? names[id - begin_turn] : std::string_view();
   }
   void encode(std::string_view s, std::vector<token>& ids) const {
     while (!s.empty()) {
@@ -58,8 +60,9 @@ struct text {
 
 struct render_options { bool add_generation_prompt = true, continue_final_message = false; };
 
-/// ChatML, with tools and keyword arguments shown as JSON.
+/// ChatML, with tools and keyword arguments shown as JSON; the argument "open" (a string) ends the prompt.
 struct chat_template {
+  bool mentions(std::string_view) const { return true; }
   std::string render(json const& messages, json const& tools, json const& kwargs, render_options o) const {
     std::string out;
     if (kwargs.contains("fail")) throw error("template", 1, "asked to fail");
@@ -69,6 +72,7 @@ struct chat_template {
       out += "<|im_start|>" + m["role"].get<std::string>() + "\n" + m["content"].get<std::string>() + "<|im_end|>\n";
     if (o.continue_final_message) out.erase(out.size() - 11);
     if (o.add_generation_prompt) out += "<|im_start|>assistant\n";
+    if (auto open = kwargs.find("open"); o.add_generation_prompt && open != kwargs.end() && open->is_string()) out += open->get<std::string>();
     return out;
   }
 };
@@ -87,7 +91,7 @@ struct assembler {
 struct sequence_state {
   std::shared_ptr<job> from;
   int index = 0;
-  std::string script;
+  std::vector<token> script;
   bool slow = false, stall = false, fail = false, started = false, done = false;
   std::vector<token> out;
   assembler bytes{};
@@ -135,7 +139,7 @@ class engine {
  private:
   void take(job j) {
     auto from = std::make_shared<job>(std::move(j));
-    std::string const prompt = text_.decode(from->ask.prompt, true);
+    std::string const prompt = text_.decode(from->ask.prompt, false);
     stats_.prompt_tokens += from->ask.prompt.size();
     auto const left = std::make_shared<int>(from->ask.count);
     for (int k = 0; k < from->ask.count; ++k) {
@@ -145,12 +149,23 @@ class engine {
       s->slow = prompt.find("[slow]") != prompt.npos;
       s->stall = prompt.find("[stall]") != prompt.npos;
       s->fail = prompt.find("[fail]") != prompt.npos;
-      if (auto at = prompt.find("[say:"); at != prompt.npos) s->script = prompt.substr(at + 5, prompt.find(']', at) - at - 5);
-      else s->script = babble(from->ask, k);
+      if (auto at = prompt.find("[say:"); at != prompt.npos) s->script = spelled(bracketed(prompt, at + 5));
+      else if (at = prompt.find("[emit:"); at != prompt.npos) text_.encode(bracketed(prompt, at + 6), s->script);
+      else s->script = spelled(babble(from->ask, k));
       s->stops = std::make_unique<stop_text>(from->ask.stop, from->ask.include_stop_text);
       live_.push_back(std::move(s));
     }
     open_.push_back({from, from->ask.count});
+  }
+  static std::vector<token> spelled(std::string_view text) {
+    std::vector<token> out;
+    for (char c : text) out.push_back(static_cast<unsigned char>(c));
+    return out;
+  }
+  static std::string_view bracketed(std::string_view text, std::size_t from) {
+    std::size_t end = from;
+    for (int depth = 0; end < text.size() && !(text[end] == ']' && depth-- == 0); ++end) depth += text[end] == '[';
+    return text.substr(from, end - from);
   }
   static std::string babble(request const& ask, int k) {
     std::uint64_t h = (ask.sampling.temperature > 0 ? ask.sampling.seed + std::uint64_t(k) * 977 : 0) + 88172645463325252ull;
@@ -185,13 +200,12 @@ class engine {
     if (s.fail && s.out.size() == 3) return finish(s, finish_reason::error, -1, "", "[verbatim.engine.99] scripted failure");
     if (int(s.out.size()) >= ask.max_tokens) return finish(s, finish_reason::length);
     std::size_t const at = s.out.size();
-    bool const over = at >= s.script.size() && !ask.ignore_eos && int(at) >= ask.sampling.min_tokens;
-    token const id = over ? end_turn : token(static_cast<unsigned char>(s.script[at % s.script.size()]));
+    bool const over = s.script.empty() || (at >= s.script.size() && !ask.ignore_eos && int(at) >= ask.sampling.min_tokens);
+    token const id = over ? end_turn : s.script[at % s.script.size()];
     bool const stop = over || (int(at) >= ask.sampling.min_tokens && std::find(ask.stop_token_ids.begin(), ask.stop_token_ids.end(), id) != ask.stop_token_ids.end());
     s.out.push_back(id);
     std::string piece, shown;
-    if (!stop) s.bytes.push(text_.token_bytes(id), piece);
-    else if (!ask.skip_special_tokens && id >= 256) piece = text_.token_bytes(id);
+    if (id < 256 ? !stop : !ask.skip_special_tokens) s.bytes.push(text_.token_bytes(id), piece);
     std::string const* const matched = s.stops->push(piece, shown);
     auto const top = tops(id, at, std::max(ask.top_logprobs, 0));
     event e;

@@ -15,6 +15,7 @@ from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 EXTRA_CHAT = {"prompt_token_ids", "prompt_logprobs"}
+EXTRA_MESSAGE = {"reasoning", "reasoning_content"}
 EXTRA_CHOICE = {"stop_reason", "token_ids", "prompt_token_ids", "prompt_logprobs"}
 
 parser = argparse.ArgumentParser()
@@ -31,12 +32,17 @@ tests = []
 
 
 def test(f):
-    tests.append((f, False))
+    tests.append((f, True))
     return f
 
 
 def sampling_test(f):
-    tests.append((f, True))
+    tests.append((f, not options.scripted))
+    return f
+
+
+def scripted_test(f):
+    tests.append((f, options.scripted))
     return f
 
 
@@ -57,7 +63,10 @@ def check_chat(raw, kind):
     extras(model, "body", EXTRA_CHAT)
     for choice in model.choices:
         extras(choice, "choice", EXTRA_CHOICE)
-        extras(choice.message if kind is ChatCompletion else choice.delta, "message", set())
+        message = choice.message if kind is ChatCompletion else choice.delta
+        extras(message, "message", EXTRA_MESSAGE)
+        reasoning = message.model_extra.get("reasoning")
+        assert reasoning == message.model_extra.get("reasoning_content") and reasoning != ""
         for entry in (choice.logprobs.content if choice.logprobs else None) or []:
             extras(entry, "logprob", set())
             check_logprob(entry.logprob)
@@ -65,6 +74,12 @@ def check_chat(raw, kind):
                 check_logprob(top.logprob)
     assert model.id.startswith("chatcmpl-") and model.system_fingerprint.startswith("fp_")
     return model
+
+
+def said(message):
+    """All that a message says, whichever part of it the server calls what."""
+    calls = [call["function"] for call in message.get("tool_calls") or []]
+    return (message.get("reasoning") or "") + (message.get("content") or "") + "".join(c["name"] + c["arguments"] for c in calls)
 
 
 def check_logprob(x):
@@ -136,19 +151,31 @@ def chat_stream(text="Hello there", **kw):
     merged = {}
     for e in events:
         for c in e["choices"]:
-            m = merged.setdefault(c["index"], dict(content="", logprobs=[], ids=[], finish=None, stop=None, deltas=0, roles=0))
+            m = merged.setdefault(c["index"], dict(content="", reasoning="", tool_calls=[], logprobs=[], ids=[], finish=None, stop=None, deltas=0, roles=0))
             assert m["finish"] is None, "a chunk after the finish reason"
+            assert len(c["delta"].keys() - {"role", "reasoning_content"}) <= 1, c["delta"]
             if m["deltas"] == 0:
                 same(c["delta"], {"role": "assistant", "content": ""})
             m["roles"] += "role" in c["delta"]
             m["deltas"] += 1
+            assert not (c["delta"].get("reasoning") and (m["content"] or m["tool_calls"])), "reasoning comes first"
+            m["reasoning"] += c["delta"].get("reasoning") or ""
             m["content"] += c["delta"].get("content") or ""
+            for call in c["delta"].get("tool_calls") or []:
+                same(call.pop("index"), len(m["tool_calls"]))
+                m["tool_calls"].append(call)
             m["logprobs"] += (c["logprobs"] or {}).get("content") or []
             m["ids"] += c.get("token_ids") or []
             m["finish"], m["stop"] = c["finish_reason"], c.get("stop_reason")
             if m["finish"]:
                 same(c["delta"], {})
     assert all(m["finish"] and m["roles"] == 1 for m in merged.values())
+    for m in merged.values():  # as in a whole answer
+        m["message"] = dict(role="assistant", content=m["content"], refusal=None)
+        if m["reasoning"]:
+            m["message"].update(reasoning=m["reasoning"], reasoning_content=m["reasoning"])
+        if m["tool_calls"]:
+            m["message"].update(tool_calls=m["tool_calls"], content=m["content"] or None)
     return merged, usage, events
 
 

@@ -126,8 +126,8 @@ class Local:
 class Server:
     """The same questions through POST /v1/chat/completions."""
 
-    def __init__(self, url, model, jobs):
-        self.url, self.jobs = url.rstrip("/"), jobs
+    def __init__(self, url, model, jobs, parsed=False):
+        self.url, self.jobs, self.parsed = url.rstrip("/"), jobs, parsed
         self.model = model or self.get("/models")["data"][0]["id"]
 
     def get(self, path, body=None):
@@ -143,7 +143,10 @@ class Server:
         if not question.get("thinking", True):
             body["chat_template_kwargs"] = {"enable_thinking": False}
         message = self.get("/chat/completions", body)["choices"][0]["message"]
-        text = (message.get("content") or "").split("</think>")[-1].strip()
+        content = message.get("content") or ""
+        if self.parsed and ("think>" in content or (CALL.search(content) and None not in parse_calls(content))):
+            raise ValueError(f"the server left in the content what is none: {message}")
+        text = content.split("</think>")[-1].strip()
         calls = []
         for call in message.get("tool_calls") or []:
             try:
@@ -186,11 +189,12 @@ def main():
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     parser.add_argument("--seed", type=int, default=7, help="which questions")
     parser.add_argument("--jobs", type=int, default=8, help="requests at a time")
+    parser.add_argument("--parsed", action="store_true", help="with --url: the server must tell reasoning and tool calls from content")
     parser.add_argument("--show", type=int, default=0, help="wrong replies to print of each kind")
     parser.add_argument("--out", type=pathlib.Path, help="write the figures here as JSON")
     a = parser.parse_args()
     if a.url:
-        model, what = Server(a.url, a.model, a.jobs), "OpenAI-compatible server"
+        model, what = Server(a.url, a.model, a.jobs, a.parsed), "OpenAI-compatible server"
     else:
         import torch
         model, what = Local(a.model or HERE, getattr(torch, a.dtype)), f"transformers, {a.dtype}"

@@ -32,6 +32,8 @@ struct openai {
   std::chrono::milliseconds drain_time{30'000};   ///< for running requests after the first signal
   http_options http{};                       ///< limits and timeouts; its address and port are not used
   request_bounds bounds{};
+  openai_v1::reasoning_format reasoning_parser{};   ///< of chat answers: what becomes `reasoning` …
+  openai_v1::tool_format tool_parser{};             ///< … and `tool_calls`; automatic: what the chat template speaks of
   std::function<void(std::string_view)> log{};    ///< one line each; called from any thread
   std::function<void(unsigned short port)> ready{};
   std::atomic<bool> const* stop = nullptr;   ///< set from outside to drain, as a signal does
@@ -72,7 +74,8 @@ template <class Text, class Chat> class openai_front {
 
  private:
   static openai_v1::service_options service(openai const& o) {
-    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .bounds = o.bounds};
+    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .bounds = o.bounds,
+            .reasoning_parser = o.reasoning_parser, .tool_parser = o.tool_parser};
   }
   static http_options http(openai const& o) {
     http_options h = o.http;

@@ -4,6 +4,7 @@
 // render_options::name, else "tool_use" where there are tools, else "default".
 // Throws error("template", n): those of jinja/template.hpp, 6 no template, 7 nothing to continue, 8 wrong arguments.
 #pragma once
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -48,6 +49,10 @@ class chat_template {
   json const& special_tokens() const { return tokens_; }
   /// The source of the template that would be chosen.
   std::string const& source(bool with_tools = false, std::string const& name = "") const { return choose(with_tools, name).source; }
+  /// Whether any of the templates says `words`.
+  bool mentions(std::string_view words) const {
+    return std::any_of(entries_.begin(), entries_.end(), [&](auto const& e) { return e.second.source.find(words) != std::string::npos; });
+  }
 
  private:
   struct entry {

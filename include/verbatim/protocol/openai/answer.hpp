@@ -8,6 +8,7 @@
 
 #include "verbatim/protocol/mailbox.hpp"
 #include "verbatim/protocol/openai/logprobs.hpp"
+#include "verbatim/protocol/openai/message_delta.hpp"
 #include "verbatim/protocol/wire.hpp"
 
 namespace verbatim::openai_v1 {
@@ -22,10 +23,12 @@ struct answer_shape {
   std::vector<std::vector<token>> prompt_ids{};   ///< of each prompt, kept where they are shown
   std::vector<std::string> prompt_text{};         ///< of each prompt, for echo
   std::vector<token> stop_ids{};                  ///< the request's own stop tokens (not end of sequence)
+  output_rules output{};                          ///< for the filter of each choice
 };
 
 struct usage {
   int prompt_tokens = 0, completion_tokens = 0, cached_tokens = 0;
+  int reasoning_tokens = 0;   ///< of the completion tokens
 };
 
 inline void put_usage(std::string& out, usage const& u) {
@@ -37,22 +40,10 @@ inline void put_usage(std::string& out, usage const& u) {
   wire::put_integer(out, u.prompt_tokens + u.completion_tokens);
   out += ",\"prompt_tokens_details\":{\"cached_tokens\":";
   wire::put_integer(out, u.cached_tokens);
+  out += "},\"completion_tokens_details\":{\"reasoning_tokens\":";
+  wire::put_integer(out, u.reasoning_tokens);
   out += "}}";
 }
-
-/// What an output filter makes of released text: today the content; reasoning and tool calls are deltas of their own.
-struct message_delta {
-  std::string content{};
-  bool empty() const noexcept { return content.empty(); }
-  void clear() { content.clear(); }
-};
-
-/// The trivial output filter: all text is content. A filter sees each piece of text with the token that released it (-1
-/// at the end) and may hold text back until `finish`.
-struct plain_output {
-  void push(std::string_view text, token, message_delta& out) { out.content += text; }
-  void finish(message_delta&) {}
-};
 
 /// One choice while it grows. In a stream the pending part goes out with every event, else it gathers to the end: a
 /// whole answer is the same sum of the same pieces.

@@ -18,6 +18,7 @@ struct conversation {
   json messages{}, tools{}, kwargs = json::object();
   bool add_generation_prompt = true, continue_final_message = false;
   bool special_tokens = false;
+  bool parse_calls = false, parallel_calls = true;   ///< tool calls of the answer: whether to find any, and more than one
 };
 
 struct chat_request {
@@ -30,6 +31,8 @@ inline conversation read_conversation(fields& f, request_bounds const& bounds) {
   conversation c;
   c.messages = read_messages(f, bounds);
   c.tools = read_tools(f, bounds);
+  c.parse_calls = !c.tools.is_null() && !detail::one_of(f.find("tool_choice"), {"none"});
+  c.parallel_calls = f.boolean("parallel_tool_calls").value_or(true);
   c.continue_final_message = f.boolean("continue_final_message").value_or(false);
   auto const generation_prompt = f.boolean("add_generation_prompt");
   c.add_generation_prompt = generation_prompt.value_or(!c.continue_final_message);

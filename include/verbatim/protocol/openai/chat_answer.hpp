@@ -1,10 +1,12 @@
 // The answer of /v1/chat/completions, whole or in chunks. Chunks of a choice: the role first, then deltas that carry the
-// log-probabilities and ids of exactly their tokens, then one empty delta with the finish reason.
+// log-probabilities and ids of exactly their tokens, then one empty delta with the finish reason. A delta holds reasoning,
+// content or tool calls; one without any still goes out for the sake of its tokens.
 #pragma once
 #include <string>
 #include <vector>
 
 #include "verbatim/protocol/openai/answer.hpp"
+#include "verbatim/core/sha256.hpp"
 
 namespace verbatim::openai_v1 {
 
@@ -33,25 +35,18 @@ template <class Text, class Filter> class chat_answer {
   }
   /// Sends what is pending and forgets it.
   void flush(std::string& out, choice& c, int index, usage const& u) const {
-    if (c.delta.empty() && c.logprobs.empty() && (c.ids.empty() || !shape_->token_ids)) return c.ids.clear();
-    begin_chunk(out, index);
-    out += "\"delta\":{\"content\":";
-    wire::put_string(out, c.delta.content);
-    out += "},\"logprobs\":";
-    put_logprobs(out, c);
-    out += ",\"finish_reason\":null";
-    if (shape_->token_ids) {
-      out += ",\"token_ids\":";
-      wire::put_integers(out, c.ids);
-    }
-    out += "}]";
-    end_chunk(out, u);
-    c.delta.clear(), c.logprobs.clear(), c.ids.clear();
+    message_delta& d = c.delta;
+    if (d.empty() && c.logprobs.empty() && (c.ids.empty() || !shape_->token_ids)) return c.ids.clear();
+    if (!d.reasoning.empty()) put_delta(out, c, index, u, [&] { put_reasoning(out, d.reasoning); });
+    if (!d.content.empty()) put_delta(out, c, index, u, [&] { out += "\"content\":", wire::put_string(out, d.content); });
+    if (!d.tool_calls.empty()) put_delta(out, c, index, u, [&] { put_calls(out, d.tool_calls, index, true); });
+    if (d.empty()) put_delta(out, c, index, u, [] {});
+    d.clear();
   }
   void finish(std::string& out, choice& c, int index, usage const& u) const {
     flush(out, c, index, u);
     begin_chunk(out, index);
-    out.append("\"delta\":{},\"logprobs\":null,\"finish_reason\":\"").append(finish_name(c.finish));
+    out.append("\"delta\":{},\"logprobs\":null,\"finish_reason\":\"").append(finish_of(c));
     out.append("\",\"stop_reason\":").append(c.stop_reason).append("}]");
     end_chunk(out, u);
   }
@@ -86,15 +81,68 @@ template <class Text, class Filter> class chat_answer {
     out += "{\"index\":";
     wire::put_integer(out, index);
     out += ",\"message\":{\"role\":\"assistant\",\"content\":";
-    wire::put_string(out, c.delta.content);
-    out += ",\"refusal\":null},\"logprobs\":";
+    message_delta const& d = c.delta;
+    if (d.content.empty() && !d.tool_calls.empty()) out += "null"; else wire::put_string(out, d.content);
+    out += ",\"refusal\":null";
+    if (!d.reasoning.empty()) out += ',', put_reasoning(out, d.reasoning);
+    if (!d.tool_calls.empty()) out += ',', put_calls(out, d.tool_calls, index, false);
+    out += "},\"logprobs\":";
     put_logprobs(out, c);
-    out.append(",\"finish_reason\":\"").append(finish_name(c.finish)).append("\",\"stop_reason\":").append(c.stop_reason);
+    out.append(",\"finish_reason\":\"").append(finish_of(c)).append("\",\"stop_reason\":").append(c.stop_reason);
     if (shape_->token_ids) {
       out += ",\"token_ids\":";
       wire::put_integers(out, c.ids);
     }
     out += '}';
+  }
+  /// Calls are for the client to make where the model ended its answer with them; an answer that was cut off stays "length".
+  static std::string_view finish_of(choice const& c) noexcept {
+    return c.finish == finish_reason::stop && c.filter.calls() > 0 ? std::string_view("tool_calls") : finish_name(c.finish);
+  }
+  /// One chunk, with the log-probabilities and ids that are pending.
+  template <class Put> void put_delta(std::string& out, choice& c, int index, usage const& u, Put put) const {
+    begin_chunk(out, index);
+    out += "\"delta\":{";
+    put();
+    out += "},\"logprobs\":";
+    put_logprobs(out, c);
+    out += ",\"finish_reason\":null";
+    if (shape_->token_ids) {
+      out += ",\"token_ids\":";
+      wire::put_integers(out, c.ids);
+    }
+    out += "}]";
+    end_chunk(out, u);
+    c.logprobs.clear(), c.ids.clear();
+  }
+  /// Under both of its names: clients read one or the other.
+  static void put_reasoning(std::string& out, std::string_view text) {
+    out += "\"reasoning\":";
+    wire::put_string(out, text);
+    out += ",\"reasoning_content\":";
+    wire::put_string(out, text);
+  }
+  void put_calls(std::string& out, std::vector<tool_call> const& calls, int choice_index, bool with_index) const {
+    out += "\"tool_calls\":";
+    wire::put_list(out, calls, [&](tool_call const& call) {
+      out += '{';
+      if (with_index) out += "\"index\":", wire::put_integer(out, call.index), out += ',';
+      out += "\"id\":";
+      wire::put_string(out, call_id(choice_index, call.index));
+      out += ",\"type\":\"function\",\"function\":{\"name\":";
+      wire::put_string(out, call.name);
+      out += ",\"arguments\":";
+      wire::put_string(out, call.arguments);
+      out += "}}";
+    });
+  }
+  /// A function of the answer's id and the call's place, so every form of an answer names its calls alike.
+  std::string call_id(int choice_index, int call_index) const {
+    auto const digest = sha256(shape_->id + ' ' + std::to_string(choice_index) + ' ' + std::to_string(call_index));
+    std::string id = "call_";
+    for (std::size_t i = 0; i < 12; ++i)
+      for (unsigned const nibble : {unsigned(digest[i]) >> 4, unsigned(digest[i]) & 15u}) id += "0123456789abcdef"[nibble];
+    return id;
   }
   void put_logprobs(std::string& out, choice const& c) const {
     if (shape_->logprobs) out.append("{\"content\":[").append(c.logprobs).append("],\"refusal\":null}");

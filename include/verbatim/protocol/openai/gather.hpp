@@ -3,6 +3,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -19,7 +20,11 @@ template <class Form> class gather {
   /// `shape` must outlive this. `arrival`: when the request came in.
   gather(Form form, answer_shape const& shape, latency_metrics& latency, clock::time_point arrival)
       : form_(std::move(form)), shape_(&shape), latency_(&latency), arrival_(arrival),
-        choices_(std::size_t(shape.prompts) * std::size_t(shape.count)) {}
+        choices_(std::size_t(shape.prompts) * std::size_t(shape.count)) {
+    using filter = decltype(choice::filter);
+    if constexpr (std::is_constructible_v<filter, output_rules const&>)
+      for (choice& c : choices_) c.filter = filter(shape.output);
+  }
 
   /// Takes one event; in a stream appends what it has to say. After an error nothing more is to be pushed.
   void push(kept_event& e, std::string& out) {
@@ -62,14 +67,13 @@ template <class Form> class gather {
   void add_token(choice& c, kept_event const& e, std::string& out) {
     ++usage_.completion_tokens;
     observe(c, e.when);
-    c.filter.push(e.text, e.sample.id, c.delta);
+    filter(c, e);
     form_.add(c, e);
     if (shape_->token_ids) c.ids.push_back(e.sample.id);
     if (shape_->stream) form_.flush(out, c, e.choice, usage_);
   }
   void finish(choice& c, kept_event const& e, std::string& out) {
-    c.filter.push(e.text, -1, c.delta);
-    c.filter.finish(c.delta);
+    filter(c, e);
     c.finished = true;
     c.finish = e.finish;
     c.stop_reason = stop_reason_of(e, *shape_);
@@ -78,6 +82,13 @@ template <class Form> class gather {
     if (++finished_ < choices_.size() || !shape_->stream) return;
     if (shape_->include_usage) form_.put_usage_chunk(out, usage_);
     out += sse_done;
+  }
+  void filter(choice& c, kept_event const& e) {
+    int const before = c.filter.reasoning_tokens();
+    bool const last = e.what == event::kind::finished;
+    c.filter.push(e.text, last ? -1 : e.sample.id, c.delta);
+    if (last) c.filter.finish(c.delta);
+    usage_.reasoning_tokens += c.filter.reasoning_tokens() - before;
   }
   void observe(choice& c, clock::time_point when) {
     if (c.tokens++ == 0) latency_->first_token.observe(seconds(arrival_, when));

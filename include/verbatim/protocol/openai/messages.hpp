@@ -160,7 +160,7 @@ inline json read_messages(fields& f, request_bounds const& bounds) {
 }
 
 /// Tools as they were given, checked; null when there are none. tool_choice "none" and "auto" are offered: the tools are
-/// shown to the model, which answers as it likes.
+/// shown to the model, which answers as it likes; with "none" a call in its answer stays text.
 inline json read_tools(fields& f, request_bounds const& bounds) {
   json const* tools = f.array("tools", std::size_t(bounds.max_tools));
   json const* choice = f.find("tool_choice");
@@ -169,7 +169,6 @@ inline json read_tools(fields& f, request_bounds const& bounds) {
     f.add("tool_choice", "only 'none' and 'auto' are offered by this server, found " + excerpt(*choice), "unsupported_parameter");
   else if (choice && !tools && !detail::one_of(choice, {"none"}))
     f.add("tool_choice", "only with tools");
-  f.boolean("parallel_tool_calls");
   f.refuse({"functions", "function_call"}, "is deprecated and not offered; use tools");
   if (!tools) return nullptr;
   for (std::size_t i = 0; i < tools->size(); ++i) detail::check_tool((*tools)[i], f.at("tools." + std::to_string(i)), f.report());

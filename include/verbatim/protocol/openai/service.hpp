@@ -17,6 +17,8 @@
 #include "verbatim/protocol/openai/chat.hpp"
 #include "verbatim/protocol/openai/completions.hpp"
 #include "verbatim/protocol/openai/models.hpp"
+#include "verbatim/protocol/openai/output_filter.hpp"
+#include "verbatim/protocol/openai/parsers.hpp"
 #include "verbatim/protocol/openai/reply.hpp"
 #include "verbatim/protocol/openai/routes.hpp"
 #include "verbatim/protocol/openai/tokenize.hpp"
@@ -29,16 +31,20 @@ struct service_options {
   bool local_hosts_only = false;            ///< refuse Host names other than localhost or an address (DNS rebinding)
   std::size_t pending_bytes = 4 << 20;      ///< of events that wait for a slow reader; beyond it its request is cancelled
   request_bounds bounds{};
+  reasoning_format reasoning_parser = reasoning_format::automatic;
+  tool_format tool_parser = tool_format::automatic;
 };
 
-template <class Text, class Chat, class Filter = plain_output> class service {
+/// `Filter` takes the answers of chat apart; /v1/completions gives it rules that leave all text as it is.
+template <class Text, class Chat, class Filter = output_filter> class service {
  public:
   using reply = openai_v1::reply<Text, Filter>;
   using reply_ptr = std::shared_ptr<reply>;
 
   /// `chat` may be null: the model brings no template.
   service(Text const& text, Chat const* chat, inbox& jobs, model_card card, service_options options)
-      : text_(&text), chat_(chat), jobs_(&jobs), card_(std::move(card)), options_(std::move(options)), keys_(options_.api_keys) {}
+      : text_(&text), chat_(chat), jobs_(&jobs), card_(std::move(card)), options_(std::move(options)), keys_(options_.api_keys),
+        parsers_(text, chat, options_.reasoning_parser, options_.tool_parser) {}
 
   /// No new generations; what runs goes on.
   void drain() noexcept { draining_.store(true); }
@@ -158,6 +164,7 @@ template <class Text, class Chat, class Filter = plain_output> class service {
     add_bad_words(*text_, r.common.bad_words, asks[0].sampling);
     answer_shape& shape = make_shape(*to, r.common, asks, "chatcmpl-");
     shape.logprobs = asks[0].top_logprobs >= 0;
+    shape.output = parsers_.rules(*text_, r.talk, asks[0]);
     to->expect(typename reply::chat_gather({*text_, shape}, shape, latency_, to->arrival()));
     submit(to, std::move(asks));
   }
@@ -233,6 +240,7 @@ template <class Text, class Chat, class Filter = plain_output> class service {
   model_card card_;
   service_options options_;
   key_ring keys_;
+  parsers parsers_;
   mutable latency_metrics latency_;
   std::atomic<bool> draining_{false};
 };
