@@ -22,6 +22,7 @@ int run_serve(int argc, char** argv) {
   o.number("--port", "N", port, 0, 65535, "0: any free one");
   o.text("--name", "NAME", front.name, "of the model, for clients; empty: the directory's");
   o.texts("--api-key", "KEY", front.api_keys, "clients must send one of these");
+  o.texts("--admin-key", "KEY", front.admin_keys, "for the control routes (new weights, pauses, aborts); without, only on this machine and without --api-key");
   o.flag("--allow-open", front.allow_open, "let other machines in without a key");
   o.flag("--strict", front.strict, "unknown request fields are errors");
   o.choice("--reasoning-parser", {"auto", "none", "think"}, reasoning, "<think> blocks of chat answers become reasoning; auto: where the chat template has them");

@@ -5,6 +5,7 @@
 // in TEXT are one token each. Square brackets inside TEXT are balanced.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <deque>
 #include <memory>
@@ -17,6 +18,7 @@
 
 #include "verbatim/engine/inbox.hpp"
 #include "verbatim/engine/stop_text.hpp"
+#include "verbatim/weights/staged.hpp"
 #include "verbatim/protocol/wire.hpp"
 #include "verbatim/text/json.hpp"
 
@@ -119,6 +121,24 @@ class engine {
 
   bool poll() {
     for (job j; jobs_.pop(j);) take(std::move(j));
+    for (command c; jobs_.pop(c);) {
+      outcome out;
+      std::visit([&](auto& o) { carry_out(o, out); }, c.what);
+      out.version = jobs_.versions().label();
+      if (c.done && !hold_) c.done(out);
+      else if (c.done) held_.push_back({std::move(c.done), out});
+    }
+    if (!hold_)
+      for (auto& [done, out] : std::exchange(held_, {})) done(out);
+    for (auto& s : live_)
+      if (s->from->state->cancelled.load()) finish(*s, finish_reason::cancelled);
+    std::erase_if(live_, [](auto const& s) { return s->done; });
+    if (jobs_.paused()) {
+      stats_.paused = true;
+      jobs_.publish(stats_);
+      return false;
+    }
+    stats_.paused = false;
     auto const running = std::min(live_.size(), std::size_t(room_));
     bool moved = false, slow = false;
     for (std::size_t i = 0; i < live_.size(); ++i) {
@@ -136,7 +156,46 @@ class engine {
     return !live_.empty();
   }
 
+  /// Outcomes of orders wait until this is taken back: another order meets one that is under way.
+  void hold_orders(bool now) { hold_.store(now); }
+
  private:
+  /// Weights are refused unless there is a tensor "good"; they are the values of "good".
+  void carry_out(orders::refit& o, outcome& out) {
+    auto const tensors = o.from->tensors();
+    auto const good = std::find_if(tensors.begin(), tensors.end(), [](tensor const& t) { return t.name == "good"; });
+    if (good == tensors.end()) return void(out.error = "[verbatim.checkpoint.51] good: not found");
+    weights_.assign(static_cast<float const*>(good->data), static_cast<float const*>(good->data) + good->shape.elements());
+    out.affected = int(jobs_.unfinished());
+    if (o.options.abort_running) end_all();
+    number_ = jobs_.versions().add(o.options.version);
+    last_kv_ = o.options.kv;
+    ++stats_.refits;
+  }
+  void carry_out(orders::relabel& o, outcome&) { number_ = jobs_.versions().add(o.version); }
+  void carry_out(orders::flush&, outcome&) {}
+  void carry_out(orders::pause& o, outcome& out) {
+    out.affected = int(jobs_.unfinished());
+    if (o.mode == pause_mode::abort) end_all();
+    jobs_.paused(true);
+  }
+  void carry_out(orders::resume&, outcome&) { jobs_.paused(false); }
+  void carry_out(orders::abort&, outcome& out) {
+    out.affected = int(jobs_.unfinished());
+    end_all();
+  }
+  void carry_out(orders::checksum& o, outcome& out) {
+    if (!o.name.empty() && o.name != "good") out.error = "[verbatim.engine.32] no such weight";
+    else out.checksums = {{"good", std::string(64, 'a')}};
+  }
+  void carry_out(orders::values& o, outcome& out) {
+    if (o.name != "good") out.error = "[verbatim.engine.32] no such weight";
+    else out.values.assign(weights_.begin(), weights_.begin() + std::ptrdiff_t(std::min(o.count, weights_.size())));
+  }
+  void end_all() {
+    for (auto& s : live_) finish(*s, finish_reason::cancelled);
+  }
+
   void take(job j) {
     auto from = std::make_shared<job>(std::move(j));
     std::string const prompt = text_.decode(from->ask.prompt, false);
@@ -201,8 +260,9 @@ class engine {
     if (int(s.out.size()) >= ask.max_tokens) return finish(s, finish_reason::length);
     std::size_t const at = s.out.size();
     bool const over = s.script.empty() || (at >= s.script.size() && !ask.ignore_eos && int(at) >= ask.sampling.min_tokens);
-    token const id = over ? end_turn : s.script[at % s.script.size()];
-    bool const stop = over || (int(at) >= ask.sampling.min_tokens && std::find(ask.stop_token_ids.begin(), ask.stop_token_ids.end(), id) != ask.stop_token_ids.end());
+    bool const given = at < ask.forced.size();
+    token const id = given ? ask.forced[at] : over ? end_turn : s.script[at % s.script.size()];
+    bool const stop = given ? at + 1 == ask.forced.size() && !ask.ignore_eos && id == end_turn : over || (int(at) >= ask.sampling.min_tokens && std::find(ask.stop_token_ids.begin(), ask.stop_token_ids.end(), id) != ask.stop_token_ids.end());
     s.out.push_back(id);
     std::string piece, shown;
     if (id < 256 ? !stop : !ask.skip_special_tokens) s.bytes.push(text_.token_bytes(id), piece);
@@ -210,6 +270,7 @@ class engine {
     auto const top = tops(id, at, std::max(ask.top_logprobs, 0));
     event e;
     e.index = s.index, e.sample = {id, logprob_of(id, at), 1}, e.top = top, e.text = shown;
+    e.raw_logprob = logprob_of(id, at) - 0.5f, e.forced = given, e.weights = number_;
     ++stats_.generated_tokens;
     s.from->sink(e);
     if (stop) finish(s, finish_reason::stop, id);
@@ -217,6 +278,7 @@ class engine {
     else if (int(s.out.size()) >= ask.max_tokens) finish(s, finish_reason::length);
   }
   void finish(sequence_state& s, finish_reason why, token stop = -1, std::string_view stop_string = {}, std::string_view error = {}) {
+    if (s.done) return;
     std::string rest;
     if (stop_string.empty()) s.stops->finish(rest);
     event e;
@@ -240,6 +302,11 @@ class engine {
   std::vector<std::unique_ptr<sequence_state>> live_;
   std::vector<std::pair<std::shared_ptr<job>, int>> open_;
   engine_stats stats_{};
+  std::atomic<bool> hold_{false};
+  std::vector<std::pair<outcome_sink, outcome>> held_;
+  std::vector<float> weights_;
+  std::uint64_t number_ = 0;
+  kv_policy last_kv_{};
 };
 
 }  // namespace fake

@@ -53,7 +53,7 @@ class inbox {
     wake_.notify_one();
     return ticket(std::move(state));
   }
-  /// Thread-safe. `done` hears the outcome; when the engine ends before that, it hears error("engine", 2).
+  /// Thread-safe. `done` (which may be empty) hears the outcome; when the engine ends before that, it hears error("engine", 2).
   void command_engine(order what, outcome_sink done) {
     {
       std::lock_guard lock(mutex_);
@@ -63,6 +63,8 @@ class inbox {
     }
     wake_.notify_one();
   }
+  /// Whether the engine holds still. Thread-safe, and true by the time that the outcome of a pause is told.
+  bool paused() const noexcept { return paused_.load(std::memory_order_acquire); }
   /// Which weights have been run, by number. Thread-safe.
   weight_versions& versions() noexcept { return versions_; }
   weight_versions const& versions() const noexcept { return versions_; }
@@ -94,6 +96,7 @@ class inbox {
     pending_orders_.store(orders_.size(), std::memory_order_release);
     return true;
   }
+  void paused(bool now) noexcept { paused_.store(now, std::memory_order_release); }
   void finished() noexcept { unfinished_.fetch_sub(1, std::memory_order_relaxed); }
   /// Never blocks: while somebody reads the counters, this publication is skipped; the next step brings newer ones.
   void publish(engine_stats const& s) {
@@ -113,6 +116,7 @@ class inbox {
   std::deque<command> orders_;
   weight_versions versions_;
   std::atomic<std::size_t> pending_{0}, pending_orders_{0}, unfinished_{0};
+  std::atomic<bool> paused_{false};
   std::uint64_t last_id_ = 0;
   bool closed_ = false;
   engine_stats stats_;

@@ -25,7 +25,8 @@ template <class P> class order_desk {
   ~order_desk() {
     outcome const over{.error = "[verbatim.engine.2] the engine is shutting down", .version = jobs_->versions().label()};
     if (drained_) drained_(over);
-    for (command c; jobs_->pop(c);) c.done(over);
+    for (command c; jobs_->pop(c);)
+      if (c.done) c.done(over);
   }
 
   /// No step runs.
@@ -68,6 +69,7 @@ template <class P> class order_desk {
   void become(state s) {
     state_ = s;
     roster_->stats().paused = s != state::running;
+    jobs_->paused(s != state::running);
   }
   /// A pause that still waits has been overtaken.
   void overtake() {

@@ -113,6 +113,11 @@ template <class P> timeline run_once(engine<P>& engine, workload const& w, std::
     throw;
   }
   while (open > 0 && engine.poll()) {}
+  if (open > 0) {   // paused: the sinks end with this frame
+    for (auto const& t : tickets) t.cancel();
+    engine.poll();
+    failure = "the engine is paused";
+  }
   for (auto const& times : out.tokens)
     if (failure.empty() && int(times.size()) != w.output) failure = "prompt and output are longer than the context";
   if (!failure.empty()) throw error("engine", 10, "the workload did not run to its end: " + failure);

@@ -26,6 +26,8 @@ struct openai {
   unsigned short port = 8000;                ///< 0: any free one; `log` says which
   std::string name{};                        ///< of the model, for clients; empty: the engine's
   std::vector<std::string> api_keys{};       ///< Authorization: Bearer KEY, everywhere but on /health
+  std::vector<std::string> admin_keys{};     ///< for the control routes: new weights, pauses, aborts; good for the others too
+  std::size_t refit_bytes = 0;               ///< of new weights in one body; 0: three times what the model takes
   bool allow_open = false;                   ///< other machines may use it without a key
   bool strict = false;                       ///< unknown fields are errors
   bool handle_signals = true;                ///< SIGINT and SIGTERM drain; a second one ends the process
@@ -41,8 +43,9 @@ struct openai {
 
 /// Throws error("transport", 1) for an address that others can reach without a key, ("transport", 4) for an empty key.
 inline void check_exposure(openai const& o) {
-  for (auto const& key : o.api_keys)
-    if (key.empty()) throw error("transport", 4, "an API key is empty");
+  for (auto const* keys : {&o.api_keys, &o.admin_keys})
+    for (auto const& key : *keys)
+      if (key.empty()) throw error("transport", 4, "an API key is empty");
   if (!bind_address(o.address).is_loopback() && o.api_keys.empty() && !o.allow_open)
     throw error("transport", 1, "other machines can reach " + o.address + ": set an API key, or allow open access explicitly");
 }
@@ -74,7 +77,7 @@ template <class Text, class Chat> class openai_front {
 
  private:
   static openai_v1::service_options service(openai const& o) {
-    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .bounds = o.bounds,
+    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .admin_keys = o.admin_keys, .refit_bytes = o.refit_bytes, .bounds = o.bounds,
             .reasoning_parser = o.reasoning_parser, .tool_parser = o.tool_parser};
   }
   static http_options http(openai const& o) {
@@ -130,6 +133,10 @@ template <class Engine> model_card card_of(Engine const& engine, openai const& o
 /// Serves until a signal or `options.stop`, then drains; gives 0. Works with anything that has the members of engine<P>.
 template <class Engine> int serve_with(Engine& engine, openai options) {
   check_exposure(options);
+  if (options.refit_bytes == 0) {   // a checkpoint in f32 is twice as large as one in bf16
+    options.refit_bytes = std::size_t(64) << 20;
+    if constexpr (requires { engine.resources().weight_bytes; }) options.refit_bytes += 3 * engine.resources().weight_bytes;
+  }
   openai_front front(engine.text(), engine.chat(), engine.jobs(), card_of(engine, options, openai_v1::seconds_since_1970()), options);
   constexpr std::chrono::milliseconds nap{50};   // a submission ends it at once
   while (front.serving())

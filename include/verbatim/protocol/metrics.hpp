@@ -120,6 +120,8 @@ inline std::string metrics_page(std::string_view model, engine_stats const& s, l
   out.counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up in the prefix index.", s.prefix_queries);
   out.counter("vllm:prefix_cache_hits_total", "Prompt tokens found there.", s.prefix_hits);
   out.counter("verbatim:engine_steps_total", "Steps of the engine.", s.steps);
+  out.counter("verbatim:weight_refits_total", "Times that the weights were replaced.", s.refits);
+  out.gauge("verbatim:paused", "1 while the engine holds still.", s.paused);
   std::array<metrics_text::labelled, 4> const finished{{{"stop", s.finished_stop}, {"length", s.finished_length},
                                                         {"abort", s.finished_cancelled}, {"error", s.finished_error}}};
   out.counter("vllm:request_success_total", "Sequences by how they ended.", "finished_reason", finished);

@@ -75,7 +75,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
 
  private:
   enum class step { idle, header, body, busy, lingering, closed };
-  static constexpr std::size_t pipelined_bytes = 64 * 1024, write_piece = 256 * 1024;
+  static constexpr std::size_t pipelined_bytes = 64 * 1024, write_piece = 256 * 1024, slowest_bytes_per_ms = 10'000;
   http_options const& options() const { return shared_->options; }
   std::size_t buffer_bytes() const { return options().header_bytes + 2 * pipelined_bytes; }
 
@@ -153,11 +153,16 @@ template <class Handler> class connection : public std::enable_shared_from_this<
       keep_alive_ = false;
       return refuse(400, "the only Transfer-Encoding taken is chunked");
     }
-    if (parser_->content_length() && *parser_->content_length() > options().body_bytes) return refuse(413, too_large());
     if (auto refused = shared_->handler->admit(r)) return refuse(std::move(*refused));
-    reserved_ = parser_->is_done() ? 0 : parser_->content_length() ? std::size_t(*parser_->content_length()) : options().body_bytes;
+    std::size_t limit = options().body_bytes;
+    bool own = false;   // a body of the handler's own measure is not counted among the others
+    if constexpr (requires { { shared_->handler->body_limit(r) } -> std::convertible_to<std::size_t>; })
+      if (std::size_t const n = shared_->handler->body_limit(r); n > 0) limit = n, own = true;
+    if (parser_->content_length() && *parser_->content_length() > limit) return refuse(413, "the body is larger than " + std::to_string(limit) + " bytes");
+    reserved_ = parser_->is_done() || own ? 0 : parser_->content_length() ? std::size_t(*parser_->content_length()) : limit;
     if (shared_->body_bytes.fetch_add(reserved_) + reserved_ > options().all_body_bytes) return refuse(503, "too many large requests at once");
-    parser_->body_limit(options().body_bytes);
+    parser_->body_limit(limit);
+    body_time_ = options().body_timeout + std::chrono::milliseconds(own ? limit / slowest_bytes_per_ms : 0);
     request_ = std::move(r);
     if (same_name(request_.header("Expect"), "100-continue") && !parser_->is_done()) return go_on();
     read_body();
@@ -173,7 +178,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   }
   void read_body() {
     step_ = step::body;
-    arm(options().body_timeout);
+    arm(body_time_);
     boost::beast::http::async_read(socket_, buffer_, *parser_, [self = this->shared_from_this()](error_code ec, std::size_t) {
       if (self->step_ != step::body) return;
       if (self->late_) self->too_late();
@@ -335,6 +340,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   reply_ptr reply_;
   std::string body_, out_;   // what a poll appended; what is being written
   std::size_t reserved_ = 0, drained_ = 0;
+  std::chrono::milliseconds body_time_{};
   std::uint64_t round_ = 0;
   step step_ = step::idle;
   framing frame_ = framing::sized;

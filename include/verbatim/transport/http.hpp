@@ -39,7 +39,7 @@ template <http_handler Handler> class http_server {
         acceptor_(boost::asio::make_strand(shared_->io)), retry_(acceptor_.get_executor()), work_(shared_->io.get_executor()) {
     listen();
     accept();
-    for (int i = 0; i < shared_->options.io_threads; ++i) threads_.emplace_back([s = shared_.get()] { s->io.run(); });
+    for (int i = 0; i < shared_->options.io_threads; ++i) threads_.emplace_back([s = shared_.get()] { run(*s); });
   }
   ~http_server() { stop(); }
   http_server(http_server const&) = delete;
@@ -71,6 +71,13 @@ template <http_handler Handler> class http_server {
   }
 
  private:
+  /// A connection for which there is no memory is lost with the handler that threw; the others go on.
+  static void run(http_shared<Handler>& s) {
+    for (bool over = false; !over;) try {
+      s.io.run();
+      over = true;
+    } catch (std::bad_alloc const&) {}
+  }
   void listen() {
     auto const& o = shared_->options;
     tcp::endpoint const at(bind_address(o.address), o.port);

@@ -8,6 +8,7 @@
 
 #include "verbatim/protocol/mailbox.hpp"
 #include "verbatim/protocol/openai/logprobs.hpp"
+#include "verbatim/protocol/openai/provenance.hpp"
 #include "verbatim/protocol/openai/message_delta.hpp"
 #include "verbatim/protocol/wire.hpp"
 
@@ -22,6 +23,8 @@ struct answer_shape {
   int prompts = 1, count = 1;
   std::vector<std::vector<token>> prompt_ids{};   ///< of each prompt, kept where they are shown
   std::vector<std::string> prompt_text{};         ///< of each prompt, for echo
+  bool raw_logprobs = false;                      ///< beside the processed ones
+  weight_versions const* versions = nullptr;      ///< where the answer says which weights sampled what; null: it does not
   std::vector<token> stop_ids{};                  ///< the request's own stop tokens (not end of sequence)
   output_rules output{};                          ///< for the filter of each choice
 };
@@ -57,11 +60,21 @@ template <class Filter> struct choice_state {
   finish_reason finish = finish_reason::none;
   std::string stop_reason = "null";   ///< JSON: the stop string or stop token that the request asked for
   std::vector<kept_score> prompt{};
+  provenance origin{};
   int tokens = 0;
   clock::time_point last{};
 };
 
-inline std::string_view finish_name(finish_reason r) noexcept { return r == finish_reason::length ? "length" : "stop"; }
+/// A request that was stopped from outside has what it has: `abort` is no error.
+inline std::string_view finish_name(finish_reason r) noexcept {
+  return r == finish_reason::length ? "length" : r == finish_reason::cancelled ? "abort" : "stop";
+}
+
+/// At the end of a choice: where its tokens come from.
+template <class Choice> void put_origin(std::string& out, Choice const& c, answer_shape const& shape) {
+  if (shape.versions) c.origin.put_versions(out, *shape.versions);
+  c.origin.put_forced(out);
+}
 
 /// vLLM's `stop_reason`: a stop string, a stop token of the request, or null for the model's own end.
 inline std::string stop_reason_of(kept_event const& e, answer_shape const& shape) {

@@ -69,6 +69,7 @@ inline chat_request read_chat(fields& f, model_card const& card, request_bounds 
   r.common.special_tokens = r.talk.special_tokens;
   auto const newer = f.integer("max_completion_tokens", 1, int_max), older = f.integer("max_tokens", 1, int_max);
   if (newer || older) r.common.max_tokens = int(newer ? *newer : *older);
+  fit_forced(f, r.common);
   bool const logprobs = f.boolean("logprobs").value_or(false);
   auto const top = f.integer("top_logprobs", 0, card.max_logprobs);
   if (top.value_or(0) > 0 && !logprobs) f.add("top_logprobs", "only with logprobs: true");

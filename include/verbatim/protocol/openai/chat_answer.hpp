@@ -31,7 +31,7 @@ template <class Text, class Filter> class chat_answer {
   void add(choice& c, kept_event const& e) const {
     if (!shape_->logprobs) return;
     if (!c.logprobs.empty()) c.logprobs += ',';
-    put_chat_logprob(c.logprobs, *text_, e.sample, e.top, shape_->tokens_as_ids);
+    put_chat_logprob(c.logprobs, *text_, e.sample, e.top, shape_->tokens_as_ids, shape_->raw_logprobs ? &e.raw_logprob : nullptr);
   }
   /// Sends what is pending and forgets it.
   void flush(std::string& out, choice& c, int index, usage const& u) const {
@@ -47,7 +47,9 @@ template <class Text, class Filter> class chat_answer {
     flush(out, c, index, u);
     begin_chunk(out, index);
     out.append("\"delta\":{},\"logprobs\":null,\"finish_reason\":\"").append(finish_of(c));
-    out.append("\",\"stop_reason\":").append(c.stop_reason).append("}]");
+    out.append("\",\"stop_reason\":").append(c.stop_reason);
+    put_origin(out, c, *shape_);
+    out += "}]";
     end_chunk(out, u);
   }
   void put_usage_chunk(std::string& out, usage const& u) const {
@@ -93,6 +95,7 @@ template <class Text, class Filter> class chat_answer {
       out += ",\"token_ids\":";
       wire::put_integers(out, c.ids);
     }
+    put_origin(out, c, *shape_);
     out += '}';
   }
   /// Calls are for the client to make where the model ended its answer with them; an answer that was cut off stays "length".

@@ -29,7 +29,7 @@ template <class Text, class Filter> class completion_answer {
       std::string const bytes = detail::bytes_of(*text_, c.prompt[i].token.id);
       std::string_view const shown = shown_part(bytes, rest, text_->is_special(c.prompt[i].token.id));
       rest.remove_prefix(std::min(rest.size(), shown.size()));
-      c.legacy.add(*text_, c.prompt[i].token, c.prompt[i].top, shown, shape_->tokens_as_ids, i == 0);
+      c.legacy.add(*text_, c.prompt[i].token, c.prompt[i].top, shown, shape_->tokens_as_ids, i == 0, shape_->raw_logprobs ? &c.prompt[i].token.logprob : nullptr);
     }
   }
   void start(std::string& out, choice& c, int index, usage const& u) const {
@@ -40,7 +40,7 @@ template <class Text, class Filter> class completion_answer {
     if (!shape_->logprobs) return;
     bool const hidden = hide_special_ && text_->is_special(e.sample.id);
     std::string const bytes = hidden ? std::string() : detail::bytes_of(*text_, e.sample.id);
-    c.legacy.add(*text_, e.sample, e.top, bytes, shape_->tokens_as_ids, false);
+    c.legacy.add(*text_, e.sample, e.top, bytes, shape_->tokens_as_ids, false, shape_->raw_logprobs ? &e.raw_logprob : nullptr);
   }
   void flush(std::string& out, choice& c, int index, usage const& u) const {
     if (c.delta.empty() && c.legacy.empty() && (c.ids.empty() || !shape_->token_ids)) return c.ids.clear();
@@ -94,6 +94,7 @@ template <class Text, class Filter> class completion_answer {
       out += ",\"prompt_logprobs\":";
       put_prompt_logprobs(out, *text_, c.prompt);
     }
+    if (finish != "null") put_origin(out, c, *shape_);
     out += '}';
   }
   void put_chunk(std::string& out, choice& c, int index, usage const& u, bool with_prompt, std::string_view finish) const {

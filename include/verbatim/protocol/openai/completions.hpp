@@ -67,7 +67,9 @@ inline completion_request read_completion(fields& f, model_card const& card, req
   if (int(r.prompts.size()) * ask.count > bounds.max_sequences)
     f.add("n", "prompts times n is more than " + std::to_string(bounds.max_sequences));
   r.echo = f.boolean("echo").value_or(false);
-  r.common.max_tokens = int(f.integer("max_tokens", 0, int_max).value_or(16));
+  if (auto const most = f.integer("max_tokens", 0, int_max)) r.common.max_tokens = int(*most);
+  else if (ask.forced.empty()) r.common.max_tokens = 16;
+  fit_forced(f, r.common);
   if (*r.common.max_tokens == 0 && !r.echo && ask.prompt_logprobs < 0)
     f.add("max_tokens", "0 only with echo: true or prompt_logprobs");
   r.common.special_tokens = f.boolean("add_special_tokens").value_or(true);

@@ -31,7 +31,7 @@ template <class Form> class gather {
     if (e.choice < 0 || std::size_t(e.choice) >= choices_.size() || failure_) return;
     choice& c = choices_[std::size_t(e.choice)];
     if (c.finished) return;
-    if (e.what == event::kind::finished && (e.finish == finish_reason::error || e.finish == finish_reason::cancelled)) {
+    if (e.what == event::kind::finished && e.finish == finish_reason::error) {
       failure_ = failure_of(e);
       if (shape_->stream) put_event(out, error_body(*failure_)), out += sse_done;
       return;
@@ -54,7 +54,6 @@ template <class Form> class gather {
 
  private:
   static api_error failure_of(kept_event const& e) {
-    if (e.finish == finish_reason::cancelled) return {503, "the request was cancelled by the server", "", "cancelled"};
     return {500, e.error.empty() ? std::string("the engine failed") : e.error, "", "engine_error"};
   }
   void start(choice& c, kept_event& e, std::string& out) {
@@ -69,6 +68,7 @@ template <class Form> class gather {
     observe(c, e.when);
     filter(c, e);
     form_.add(c, e);
+    c.origin.add(e);
     if (shape_->token_ids) c.ids.push_back(e.sample.id);
     if (shape_->stream) form_.flush(out, c, e.choice, usage_);
   }

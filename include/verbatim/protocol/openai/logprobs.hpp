@@ -43,11 +43,12 @@ template <class Text> void put_chat_token(std::string& out, Text const& text, to
 
 }  // namespace detail
 
-/// One entry of `logprobs.content`.
+/// One entry of `logprobs.content`. `raw`: the log-probability under the model's own distribution, beside the processed one.
 template <class Text>
-void put_chat_logprob(std::string& out, Text const& text, sampled const& s, std::span<score const> top, bool as_ids) {
+void put_chat_logprob(std::string& out, Text const& text, sampled const& s, std::span<score const> top, bool as_ids, float const* raw = nullptr) {
   out += '{';
   detail::put_chat_token(out, text, s.id, s.logprob, as_ids);
+  if (raw) out += ",\"raw_logprob\":", wire::put_real(out, *raw);
   out += ",\"top_logprobs\":";
   wire::put_list(out, top, [&](score const& t) {
     out += '{';
@@ -62,10 +63,12 @@ class legacy_logprobs {
  public:
   bool empty() const noexcept { return count_ == 0; }
 
-  /// `null_value`: the first token of a sequence has no log-probability. `shown`: what of the token is in the text.
+  /// `null_value`: the first token of a sequence has no log-probability. `shown`: what of the token is in the text. `raw`: a
+  /// fifth array; given for all tokens or for none.
   template <class Text>
-  void add(Text const& text, sampled const& s, std::span<score const> top, std::string_view shown, bool as_ids, bool null_value) {
+  void add(Text const& text, sampled const& s, std::span<score const> top, std::string_view shown, bool as_ids, bool null_value, float const* raw = nullptr) {
     if (count_++) tokens_ += ',', values_ += ',', tops_ += ',', offsets_ += ',';
+    if (raw) raw_ += raw_.empty() ? "" : ",";
     std::string const name = detail::legacy_name(text, s.id, as_ids);
     wire::put_string(tokens_, name);
     bool const inside = !shown.empty() && is_tail(shown.front()) && position_ > 0;   // goes on with a code point begun before
@@ -73,9 +76,11 @@ class legacy_logprobs {
     position_ += std::count_if(shown.begin(), shown.end(), [](char c) { return !is_tail(c); });
     if (null_value) {
       values_ += "null", tops_ += "null";
+      if (raw) raw_ += "null";
       return;
     }
     wire::put_real(values_, s.logprob);
+    if (raw) wire::put_real(raw_, *raw);
     std::vector<std::string> names;
     auto const put = [&](std::string n, float value) {
       if (std::find(names.begin(), names.end(), n) != names.end()) return;   // two ids, one string: the likelier stays
@@ -93,17 +98,19 @@ class legacy_logprobs {
 
   void put(std::string& out) const {
     out.append("{\"tokens\":[").append(tokens_).append("],\"token_logprobs\":[").append(values_);
-    out.append("],\"top_logprobs\":[").append(tops_).append("],\"text_offset\":[").append(offsets_).append("]}");
+    out.append("],\"top_logprobs\":[").append(tops_).append("],\"text_offset\":[").append(offsets_).append("]");
+    if (!raw_.empty()) out.append(",\"raw_token_logprobs\":[").append(raw_).append("]");
+    out += '}';
   }
   /// Forgets the entries, not the position: the next chunk goes on from here.
   void clear() {
-    tokens_.clear(), values_.clear(), tops_.clear(), offsets_.clear();
+    tokens_.clear(), values_.clear(), tops_.clear(), offsets_.clear(), raw_.clear();
     count_ = 0;
   }
 
  private:
   static bool is_tail(char c) noexcept { return (static_cast<unsigned char>(c) & 0xc0u) == 0x80u; }
-  std::string tokens_, values_, tops_, offsets_;
+  std::string tokens_, values_, tops_, offsets_, raw_;
   std::size_t count_ = 0;
   std::ptrdiff_t position_ = 0;
 };

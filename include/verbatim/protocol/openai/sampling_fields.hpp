@@ -1,6 +1,7 @@
 // The fields that chat and completions share: how to sample, when to stop, what to report. Read into a `request` at once.
 // Precedence: the request's field, then the model's generation defaults, then OpenAI's default.
 #pragma once
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <limits>
@@ -24,6 +25,7 @@ struct generation_fields {
   bool stream = false, include_usage = false, continuous_usage = false;
   bool return_token_ids = false, tokens_as_ids = false;
   bool seeded = false;                  ///< the request gave its seed
+  std::optional<bool> weight_versions{};///< whether the answer says which weights sampled what
   bool prompt_logprobs = false;         ///< report them (the engine may compute them for `echo` alone)
   bool special_tokens = false;          ///< add the tokenizer's own (beginning of sequence) to a text prompt
   std::string request_id{}, model{};
@@ -135,6 +137,17 @@ inline void read_stream(fields& f, generation_fields& g) {
   g.continuous_usage = o.boolean("continuous_usage_stats").value_or(false);
 }
 
+/// Replay, and of which distribution log-probabilities are.
+inline void read_replay(fields& f, request& ask, model_card const& card) {
+  read_ids(f, "forced_token_ids", card.vocabulary, std::size_t(std::max(card.context, 1)), ask.forced);
+  json const* mode = f.find("logprobs_mode");
+  if (!mode) return;
+  std::string const name = mode->is_string() ? mode->get<std::string>() : std::string();
+  if (name == "raw" || name == "raw_logprobs") ask.logprobs = logprobs_mode::raw;
+  else if (name == "both") ask.logprobs = logprobs_mode::both;
+  else if (name != "processed" && name != "processed_logprobs") f.add("logprobs_mode", "expected processed, raw or both, found " + excerpt(*mode));
+}
+
 /// A user's own stages read their values by name: {"name": number}.
 inline void read_extra(fields& f, sampling_params& s) {
   json const* extra = f.object("vllm_xargs");
@@ -174,6 +187,8 @@ inline generation_fields read_generation(fields& f, model_card const& card, requ
   detail::read_extra(f, ask.sampling);
   detail::read_strings(f, "bad_words", std::size_t(bounds.max_bad_words), 256, g.bad_words);
   detail::read_stream(f, g);
+  detail::read_replay(f, ask, card);
+  g.weight_versions = f.boolean("return_weight_versions");
   ask.count = int(f.integer("n", 1, bounds.max_n).value_or(1));
   ask.sampling.min_tokens = int(f.integer("min_tokens", 0, int_max).value_or(0));
   ask.prompt_logprobs = int(f.integer("prompt_logprobs", 0, card.max_logprobs).value_or(-1));
@@ -185,9 +200,18 @@ inline generation_fields read_generation(fields& f, model_card const& card, requ
   if (!g.model.empty() && g.model != card.name)
     f.add("model", "the model '" + std::string(wire::utf8_prefix(g.model, problems::value_bytes)) + "' does not exist", "model_not_found");
   g.request_id = f.text("request_id", 128).value_or("");
+  if (g.request_id.empty()) g.request_id = f.text("rid", 128).value_or("");
   if (!g.request_id.empty() && !is_request_id(g.request_id)) f.add("request_id", "expected letters, digits and any of -_.:");
   detail::refuse_unoffered(f);
   return g;
+}
+
+/// Tokens that are given need room: without max_tokens there are as many as are given.
+inline void fit_forced(fields& f, generation_fields& g) {
+  if (g.ask.forced.empty()) return;
+  int const given = int(g.ask.forced.size());
+  if (!g.max_tokens) g.max_tokens = given;
+  else if (given > *g.max_tokens) f.add("forced_token_ids", "more tokens than the answer may have");
 }
 
 /// After the prompt is known: fills max_tokens (absent: all that is left) and checks that prompt and output fit.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "verbatim/engine/inbox.hpp"
+#include "verbatim/protocol/control.hpp"
 #include "verbatim/protocol/key_ring.hpp"
 #include "verbatim/protocol/openai/chat.hpp"
 #include "verbatim/protocol/openai/completions.hpp"
@@ -29,6 +30,9 @@ struct service_options {
   std::vector<std::string> api_keys{};      ///< none: everyone may enter
   bool strict = false;                      ///< unknown fields are errors instead of a Warning header
   bool local_hosts_only = false;            ///< refuse Host names other than localhost or an address (DNS rebinding)
+  std::vector<std::string> admin_keys{};    ///< for the control routes, and good for the others
+  std::size_t refit_bytes = 0;              ///< of a body with weights
+  bool weight_versions = true;              ///< answers say which weights sampled what, unless a request wants otherwise
   std::size_t pending_bytes = 4 << 20;      ///< of events that wait for a slow reader; beyond it its request is cancelled
   request_bounds bounds{};
   reasoning_format reasoning_parser = reasoning_format::automatic;
@@ -44,6 +48,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   /// `chat` may be null: the model brings no template.
   service(Text const& text, Chat const* chat, inbox& jobs, model_card card, service_options options)
       : text_(&text), chat_(chat), jobs_(&jobs), card_(std::move(card)), options_(std::move(options)), keys_(options_.api_keys),
+        control_(jobs, {options_.admin_keys, options_.local_hosts_only, options_.refit_bytes, card_.name}),
         parsers_(text, chat, options_.reasoning_parser, options_.tool_parser) {}
 
   /// No new generations; what runs goes on.
@@ -54,9 +59,10 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   std::optional<http_response> admit(http_request const& r) const {
     if (options_.local_hosts_only && !is_local_host(r.header("Host")))
       return error_response({403, "this server answers only to localhost and to addresses", "", "forbidden_host"});
+    if (auto const steering = control::find_route(r.path())) return admit_control(r, *steering);
     auto const route = find_route(r.path());
     bool const open_route = route && route->what == endpoint::health;
-    if (!open_route && !keys_.admits(r.header("Authorization")))
+    if (!open_route && !may_ask(r))
       return error_response({401, "a valid API key is needed: Authorization: Bearer KEY", "", "invalid_api_key"});
     if (!route) return error_response({404, "no such path: " + std::string(wire::utf8_prefix(r.path(), problems::value_bytes)), "", "not_found"});
     bool const fits = route->post ? r.method == "POST" : r.method == "GET" || r.method == "HEAD";
@@ -74,6 +80,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
 
   reply_ptr open(http_request r, waker wake) const {
     auto out = std::make_shared<reply>(std::move(r), std::move(wake), options_.pending_bytes);
+    if (control::find_route(out->asked().path())) return out;
     auto const route = find_route(out->asked().path());
     if (!route) out->respond(failure(404, "no such path"));
     else if (!route->post) out->respond(get(*route, out->asked()));
@@ -83,6 +90,8 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   void work(reply_ptr const& to) const {
     try {
       if (to->abandoned()) return to->respond(failure(503, "abandoned"));
+      if (control::find_route(to->asked().path()))
+        return control_.work(to->asked(), [to](http_response r) { to->respond(std::move(r)); });
       json const body = parse_json(to->asked().body, {.depth = 64, .values = options_.bounds.max_values});
       to->asked().body = std::string();
       if (!body.is_object()) return refuse(*to, {400, "the body must be a JSON object", "", "invalid_json"});
@@ -101,10 +110,37 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     }
   }
 
+  /// How long a body may be, where that is not the transport's affair; 0: it is. Only for requests that were admitted.
+  std::size_t body_limit(http_request const& r) const noexcept {
+    auto const steering = control::find_route(r.path());
+    return steering && steering->what == control::verb::refit && control_.is_weights(r) ? control_.refit_bytes() : 0;
+  }
+
   latency_metrics& latency() const noexcept { return latency_; }
 
  private:
   using fields_type = verbatim::fields;
+
+  bool may_ask(http_request const& r) const noexcept { return keys_.admits(r.header("Authorization")) || control_.is_admin(r); }
+
+  std::optional<http_response> admit_control(http_request const& r, control::route const& route) const {
+    if (route.changes) {
+      if (auto refused = control_.refuse(r)) return refused;
+    } else if (!may_ask(r)) {
+      return error_response({401, "a valid API key is needed: Authorization: Bearer KEY", "", "invalid_api_key"});
+    }
+    bool const fits = (route.post && r.method == "POST") || (route.get && (r.method == "GET" || r.method == "HEAD"));
+    if (!fits) {
+      http_response answer = error_response({405, "this path takes " + std::string(route.post ? "POST" : "GET"), "", "method_not_allowed"});
+      answer.head.headers.emplace_back("Allow", route.post && route.get ? "GET, HEAD, POST" : route.post ? "POST" : "GET, HEAD");
+      return answer;
+    }
+    bool const body = !r.header("Transfer-Encoding").empty() || (!r.header("Content-Length").empty() && r.header("Content-Length") != "0");
+    bool const weights = route.what == control::verb::refit && control_.is_weights(r);
+    if (body && !weights && !is_json(r.header("Content-Type")))
+      return error_response({415, "Content-Type: application/json is needed", "", "unsupported_media_type"});
+    return std::nullopt;
+  }
 
   static void refuse(reply& to, api_error e) { to.respond(error_response(e)); }
   static void answer(reply& to, text_answer a) {
@@ -206,6 +242,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     std::string_view const header = to.asked().header("X-Request-Id");
     std::string const id = is_request_id(header) ? std::string(header) : g.request_id.empty() ? random_id() : g.request_id;
     to.add_header("X-Request-Id", id);
+    to.add_header("X-Weight-Version", jobs_->versions().label());
     s.id = std::string(prefix) + id;
     s.model = card_.name;
     s.fingerprint = fingerprint(card_.contract);
@@ -214,6 +251,8 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     s.token_ids = g.return_token_ids, s.tokens_as_ids = g.tokens_as_ids, s.prompt_logprobs = g.prompt_logprobs;
     s.prompts = int(asks.size()), s.count = asks[0].count;
     s.stop_ids = asks[0].stop_token_ids;
+    s.raw_logprobs = asks[0].logprobs == logprobs_mode::both;
+    s.versions = g.weight_versions.value_or(options_.weight_versions) ? &jobs_->versions() : nullptr;
     if (s.token_ids)
       for (request const& ask : asks) s.prompt_ids.push_back(ask.prompt);
     return s;
@@ -221,6 +260,8 @@ template <class Text, class Chat, class Filter = output_filter> class service {
 
   void submit(reply_ptr const& to, std::vector<request> asks) const {
     try {
+      std::string const& id = to->shape().id;
+      control_.live().add(id.substr(id.find('-') + 1), std::shared_ptr<mailbox>(to, &to->box()));
       int first = 0;
       for (request& ask : asks) {
         int const count = ask.count;
@@ -240,6 +281,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   model_card card_;
   service_options options_;
   key_ring keys_;
+  control::plane control_;
   parsers parsers_;
   mutable latency_metrics latency_;
   std::atomic<bool> draining_{false};
