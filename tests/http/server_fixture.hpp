@@ -39,6 +39,7 @@ class server {
     return exit_code_;
   }
   void stop_soon() { stop_.store(true); }
+  fake::engine& engine() { return engine_; }
   unsigned short port() const { return port_; }
   verbatim::engine_stats stats() { return engine_.jobs().stats(); }
   std::size_t unfinished() { return engine_.jobs().unfinished(); }
