@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "commands.hpp"
 #include "model_dispatch.hpp"
@@ -11,6 +12,8 @@
 #include "verbatim/front/serve.hpp"
 
 int run_serve(int argc, char** argv) {
+  std::string kwargs, pin_mode = "off";
+  std::vector<std::string> pinned;
   std::string model, dtype = "auto", reasoning = "auto", tools = "auto";
   verbatim::engine_config engine_options;
   verbatim::openai front;
@@ -24,6 +27,11 @@ int run_serve(int argc, char** argv) {
   o.texts("--api-key", "KEY", front.api_keys, "clients must send one of these");
   o.texts("--admin-key", "KEY", front.admin_keys, "for the control routes (new weights, pauses, aborts); without, only on this machine and without --api-key");
   o.flag("--allow-open", front.allow_open, "let other machines in without a key");
+  bool gym = false;
+  o.flag("--gym", gym, "answer as NVIDIA NeMo Gym and NeMo RL expect: ids and log-probabilities on messages, tokens named by id, vLLM's keys");
+  o.text("--chat-template-kwargs", "JSON", kwargs, "an object for the chat template, e.g. {\"enable_thinking\": false}; a request's own win");
+  o.choice("--pin-sampling", {"off", "reject", "override"}, pin_mode, "what becomes of requests that sample otherwise than --pinned says");
+  o.texts("--pinned", "TEMPERATURE,TOP_P", pinned, "a pair that requests may use; the first is what override gives");
   o.flag("--strict", front.strict, "unknown request fields are errors");
   o.choice("--reasoning-parser", {"auto", "none", "think"}, reasoning, "<think> blocks of chat answers become reasoning; auto: where the chat template has them");
   o.choice("--tool-parser", {"auto", "none", "hermes"}, tools, "<tool_call> blocks of chat answers become tool_calls; auto: where the chat template has them");
@@ -36,14 +44,32 @@ int run_serve(int argc, char** argv) {
   o.number("--workers", "N", front.http.workers, 1, 256, "that render templates and tokenise");
   o.number("--queue", "N", engine_options.queue, 1, 1 << 20, "unfinished requests at most; beyond it clients get 429");
   o.number("--drain", "SECONDS", drain, 0, 86400, "for running requests after Ctrl-C");
-  o.notes("Endpoints: /v1/chat/completions /v1/completions /v1/models /tokenize /detokenize /health /version /metrics");
+  o.notes("Endpoints: /v1/chat/completions /v1/completions /v1/models /tokenize /detokenize /health /version /metrics,\nand for trainers /update_weights and others (docs/control.md)");
   if (auto code = o.parse(argc, argv)) return *code;
-
+  if (pin_mode != "off" && pinned.empty()) return o.usage_error("--pin-sampling needs --pinned TEMPERATURE,TOP_P");
+  for (std::string const& pair : pinned) {
+    float temperature = -1, top_p = -1;
+    int end = 0;
+    bool const read = std::sscanf(pair.c_str(), "%f,%f%n", &temperature, &top_p, &end) == 2 && std::size_t(end) == pair.size();
+    if (!read || !(temperature >= 0 && temperature <= 2) || !(top_p > 0 && top_p <= 1)) return o.usage_error("--pinned '" + pair + "': TEMPERATURE,TOP_P expected, such as 1.0,1.0");
+    front.pinned.allowed.emplace_back(temperature, top_p);
+  }
   engine_options.checkpoint = model;
   engine_options.kv_bytes = static_cast<std::size_t>(kv_gib * double(1 << 30));
   using verbatim::openai_v1::reasoning_format, verbatim::openai_v1::tool_format;
   front.reasoning_parser = reasoning == "auto" ? reasoning_format::automatic : reasoning == "none" ? reasoning_format::none : reasoning_format::think;
   front.tool_parser = tools == "auto" ? tool_format::automatic : tools == "none" ? tool_format::none : tool_format::hermes;
+  using verbatim::openai_v1::pinning;
+  front.pinned.mode = pin_mode == "off" ? pinning::off : pin_mode == "reject" ? pinning::reject : pinning::override_request;
+  if (gym) front.answers = verbatim::openai_v1::gym;
+  if (!kwargs.empty()) {
+    try {
+      front.template_kwargs = verbatim::parse_json(kwargs);
+    } catch (verbatim::error const& e) {
+      return o.usage_error("--chat-template-kwargs: " + std::string(e.message()));
+    }
+    if (!front.template_kwargs.is_object()) return o.usage_error("--chat-template-kwargs: a JSON object expected");
+  }
   front.port = static_cast<unsigned short>(port);
   front.drain_time = std::chrono::seconds(drain);
   front.log = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };

@@ -118,6 +118,7 @@ class engine {
   int context() const { return 4096; }
   std::string const& name() const { return name_; }
   static std::uint64_t contract() { return 0x0123456789abcdefull; }
+  std::vector<token> const& turn_ends() const { return turn_ends_; }
 
   bool poll() {
     for (job j; jobs_.pop(j);) take(std::move(j));
@@ -299,6 +300,7 @@ class engine {
   config_type config_;
   defaults_type defaults_{};
   std::string name_ = "fake";
+  std::vector<token> turn_ends_{end_turn};
   std::vector<std::unique_ptr<sequence_state>> live_;
   std::vector<std::pair<std::shared_ptr<job>, int>> open_;
   engine_stats stats_{};

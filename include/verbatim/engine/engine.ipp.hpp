@@ -37,6 +37,7 @@ template <class P> chat_template const* engine<P>::chat() const noexcept {
 }
 template <class P> model_config const& engine<P>::config() const noexcept { return self_->parts.config; }
 template <class P> generation_defaults const& engine<P>::defaults() const noexcept { return self_->parts.defaults; }
+template <class P> std::vector<token> const& engine<P>::turn_ends() const noexcept { return self_->parts.turn_ends; }
 template <class P> std::string const& engine<P>::name() const noexcept { return self_->parts.name; }
 template <class P> int engine<P>::context() const noexcept { return self_->parts.context; }
 template <class P> int engine<P>::max_logprobs() const noexcept { return self_->loop.max_logprobs(); }

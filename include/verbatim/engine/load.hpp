@@ -7,12 +7,14 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <unistd.h>
 
 #include "verbatim/backend/cpu/ops.hpp"
 #include "verbatim/engine/engine.hpp"
 #include "verbatim/model/loaded_model.hpp"
+#include "verbatim/text/tokenizer_config.hpp"
 #include "verbatim/weights/checkpoint.hpp"
 #include "verbatim/weights/floors.hpp"
 #include "verbatim/weights/random_weights.hpp"
@@ -23,6 +25,7 @@ template <class P> struct loaded_parts {
   using model_type = loaded_model<typename P::architecture, typename P::device, typename P::dtype, typename P::attention>;
   model_config config;
   generation_defaults defaults;
+  std::vector<token> turn_ends;
   std::string name;
   int context = 0;
   ops_limits limits{};
@@ -66,6 +69,12 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
     out.text.emplace(P::text::load(directory));
     out.text->set_stop(out.config.eos);
     out.chat = chat_template::find(directory);
+    out.turn_ends = out.config.eos;
+    if (auto const eos = load_special_strings(directory).eos) {
+      std::vector<token> ids;
+      out.text->encode(*eos, ids);
+      if (ids.size() == 1 && std::find(out.turn_ends.begin(), out.turn_ends.end(), ids[0]) == out.turn_ends.end()) out.turn_ends.push_back(ids[0]);
+    }
   }
 
   int const wanted = c.context ? std::min(c.context, out.config.context) : out.config.context;

@@ -28,6 +28,9 @@ struct openai {
   std::vector<std::string> api_keys{};       ///< Authorization: Bearer KEY, everywhere but on /health
   std::vector<std::string> admin_keys{};     ///< for the control routes: new weights, pauses, aborts; good for the others too
   std::size_t refit_bytes = 0;               ///< of new weights in one body; 0: three times what the model takes
+  openai_v1::answer_defaults answers{};      ///< what answers look like; openai_v1::gym for NeMo Gym and NeMo RL
+  json template_kwargs = json::object();     ///< for the chat template; a request's own win
+  openai_v1::pinned_sampling pinned{};       ///< sampling values that requests must have, or get
   bool allow_open = false;                   ///< other machines may use it without a key
   bool strict = false;                       ///< unknown fields are errors
   bool handle_signals = true;                ///< SIGINT and SIGTERM drain; a second one ends the process
@@ -77,7 +80,7 @@ template <class Text, class Chat> class openai_front {
 
  private:
   static openai_v1::service_options service(openai const& o) {
-    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .admin_keys = o.admin_keys, .refit_bytes = o.refit_bytes, .bounds = o.bounds,
+    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .admin_keys = o.admin_keys, .refit_bytes = o.refit_bytes, .answers = o.answers, .template_kwargs = o.template_kwargs, .pinned = o.pinned, .bounds = o.bounds,
             .reasoning_parser = o.reasoning_parser, .tool_parser = o.tool_parser};
   }
   static http_options http(openai const& o) {
@@ -124,6 +127,7 @@ template <class Engine> model_card card_of(Engine const& engine, openai const& o
   if constexpr (requires { engine.max_logprobs(); }) card.max_logprobs = engine.max_logprobs();
   card.contract = Engine::contract();
   if constexpr (requires { Engine::contract_text(); }) card.contract_text = Engine::contract_text();
+  if constexpr (requires { engine.turn_ends(); }) card.turn_ends = engine.turn_ends();
   card.created = created;
   bool const greedy = !d.do_sample.value_or(true);
   card.defaults = {.temperature = greedy ? std::optional(0.0f) : d.temperature, .top_p = d.top_p, .min_p = d.min_p, .repetition_penalty = d.repetition_penalty, .top_k = d.top_k};

@@ -28,8 +28,9 @@ constexpr std::string_view error_type(int status) noexcept {
   return "invalid_request_error";
 }
 
-/// The body of an error answer, and of an error event in a stream.
-inline std::string error_body(api_error const& e) {
+/// The body of an error answer, and of an error event in a stream. `status_codes`: `code` is the status as a number, as vLLM has
+/// it, and the name of the error moves to `reason`.
+inline std::string error_body(api_error const& e, bool status_codes = false) {
   auto const text_or_null = [](std::string& out, std::string_view s) {
     if (s.empty()) out += "null"; else wire::put_string(out, s);
   };
@@ -39,17 +40,18 @@ inline std::string error_body(api_error const& e) {
   wire::put_string(out, error_type(e.status));
   out += ",\"param\":";
   text_or_null(out, e.param);
-  out += ",\"code\":";
+  if (status_codes) out += ",\"code\":" + std::to_string(e.status) + ",\"reason\":";
+  else out += ",\"code\":";
   text_or_null(out, e.code);
   return out += "}}";
 }
 
-inline http_response error_response(api_error const& e) {
+inline http_response error_response(api_error const& e, bool status_codes = false) {
   http_response answer;
   answer.head.status = e.status;
   if (e.retry_after > 0) answer.head.headers.emplace_back("Retry-After", std::to_string(e.retry_after));
   if (e.status == 401) answer.head.headers.emplace_back("WWW-Authenticate", "Bearer");
-  answer.body = error_body(e);
+  answer.body = error_body(e, status_codes);
   return answer;
 }
 
@@ -60,7 +62,7 @@ class problems {
 
   void add(std::string_view param, std::string_view message, std::string_view code = {}) {
     if (++count_ > shown) return;
-    list_.push_back({400, std::string(wire::utf8_prefix(message, message_bytes)),
+    list_.push_back({422, std::string(wire::utf8_prefix(message, message_bytes)),
                      std::string(wire::utf8_prefix(param, value_bytes)), std::string(code)});
   }
   bool empty() const noexcept { return count_ == 0; }

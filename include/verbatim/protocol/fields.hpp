@@ -70,6 +70,12 @@ class fields {
     return it == object_->end() || it->is_null() ? nullptr : &*it;
   }
 
+  /// Whether it is there and null, which `find` takes for absent.
+  bool is_null(std::string_view name) const {
+    auto const it = object_->find(name);
+    return it != object_->end() && it->is_null();
+  }
+
   std::optional<bool> boolean(std::string_view name) {
     json const* v = find(name);
     if (!v) return std::nullopt;

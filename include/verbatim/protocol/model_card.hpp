@@ -25,6 +25,7 @@ struct model_card {
   std::int64_t created = 0;         ///< seconds since 1970
   std::string version = "0.1.0";    ///< of the server
   sampling_defaults defaults{};
+  std::vector<token> turn_ends{};   ///< the ids that end a turn of a conversation
   int max_logprobs = 20;            ///< alternatives per token
 };
 

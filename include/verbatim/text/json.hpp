@@ -4,6 +4,7 @@
 #pragma once
 #include <cstddef>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -19,6 +20,7 @@ using json = nlohmann::ordered_json;
 struct json_limits {
   int depth = 64;                        ///< nesting of arrays and objects
   std::size_t values = 64'000'000;       ///< all values and keys together
+  std::span<std::string_view const> drop{};   ///< keys whose values are read over: they are not kept, nor counted
 };
 
 namespace detail {
@@ -28,6 +30,7 @@ class json_builder : public nlohmann::json_sax<json> {
   explicit json_builder(json_limits limits) : limits_(limits) {}
   json result;
   std::string failure;
+  bool over = false;   ///< the failure is one of bounds, not of syntax
 
   bool null() override { return put(json(nullptr)); }
   bool boolean(bool v) override { return put(json(v)); }
@@ -41,6 +44,9 @@ class json_builder : public nlohmann::json_sax<json> {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(string_t& v) override {
+    if (dropping_) return true;
+    for (std::string_view const name : limits_.drop)
+      if (v == name) return dropping_ = true;
     key_ = std::move(v);
     return count();
   }
@@ -60,10 +66,12 @@ class json_builder : public nlohmann::json_sax<json> {
   };
   bool fail(char const* why) {
     failure = why;
+    over = true;
     return false;
   }
   bool count() { return ++values_ <= limits_.values || fail("too many values"); }
   bool open(json v) {
+    if (dropping_) return ++dropped_depth_ <= limits_.depth || fail("nested too deeply");
     if (!count()) return false;
     if (int(stack_.size()) >= limits_.depth) return fail("nested too deeply");
     stack_.push_back({std::move(v), std::move(key_), {}});
@@ -71,12 +79,22 @@ class json_builder : public nlohmann::json_sax<json> {
     return true;
   }
   bool close() {
+    if (dropping_) {
+      if (--dropped_depth_ == 0) dropping_ = false;
+      return true;
+    }
     frame top = std::move(stack_.back());
     stack_.pop_back();
     key_ = std::move(top.key);
     return attach(std::move(top.value));
   }
-  bool put(json v) { return count() && attach(std::move(v)); }
+  bool put(json v) {
+    if (dropping_) {
+      dropping_ = dropped_depth_ > 0;
+      return true;
+    }
+    return count() && attach(std::move(v));
+  }
   bool attach(json v) {
     if (stack_.empty()) {
       result = std::move(v);
@@ -107,16 +125,22 @@ class json_builder : public nlohmann::json_sax<json> {
 
   json_limits limits_;
   std::size_t values_ = 0;
+  bool dropping_ = false;
+  int dropped_depth_ = 0;
   std::string key_;
   std::vector<frame> stack_;
 };
 
 }  // namespace detail
 
-/// Parses one JSON text (UTF-8, checked). Linear time. Throws error("json", 1) with the byte where it went wrong.
+/// Parses one JSON text (UTF-8, checked). Linear time. Throws error("json", 1) with the byte where it went wrong, error("json", 2)
+/// beyond the limits.
 inline json parse_json(std::string_view text, json_limits limits = {}) {
   detail::json_builder builder(limits);
-  if (!json::sax_parse(text.begin(), text.end(), &builder)) throw error("json", 1, "not valid JSON: " + builder.failure);
+  if (!json::sax_parse(text.begin(), text.end(), &builder)) {
+    if (builder.over) throw error("json", 2, "not valid JSON here: " + builder.failure);
+    throw error("json", 1, "not valid JSON: " + builder.failure);
+  }
   return std::move(builder.result);
 }
 

@@ -16,8 +16,8 @@ struct http_options {
   int max_requests = 4096;                      ///< being answered at once; beyond it 429
   std::size_t header_bytes = 32 * 1024;         ///< all headers together; beyond it 431
   int max_headers = 100;
-  std::size_t body_bytes = 32u << 20;           ///< beyond it 413
-  std::size_t all_body_bytes = 1u << 30;        ///< of all requests being read; beyond it 503
+  std::size_t body_bytes = 128u << 20;          ///< beyond it 413; a turn of a rollout brings the ids of all earlier ones
+  std::size_t all_body_bytes = std::size_t(2) << 30;   ///< of all requests being read; beyond it 503
   std::chrono::milliseconds header_timeout{10'000};  ///< from a request's first byte to the end of its headers
   std::chrono::milliseconds body_timeout{120'000};
   std::chrono::milliseconds idle_timeout{120'000};   ///< between requests; longer than the keep-alive of common clients

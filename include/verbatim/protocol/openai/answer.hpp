@@ -14,6 +14,16 @@
 
 namespace verbatim::openai_v1 {
 
+/// What answers look like where a request does not say. The values of `gym` are what NVIDIA NeMo Gym and NeMo RL are built for.
+struct answer_defaults {
+  bool weight_versions = true;      ///< they say which weights sampled what
+  bool tokens_as_ids = false;       ///< tokens in log-probabilities are named `token_id:N`
+  bool message_bundles = false;     ///< messages with log-probabilities carry the ids that they were made from and became
+  bool status_codes = false;        ///< an error's `code` is its status as a number
+  bool exact_shape = false;         ///< whole chat answers have the keys that vLLM's have, null where there is nothing, and no others
+};
+inline constexpr answer_defaults gym{.weight_versions = false, .tokens_as_ids = true, .message_bundles = true, .status_codes = true, .exact_shape = true};
+
 /// How an answer is to look; fixed when the request is accepted.
 struct answer_shape {
   std::string id{}, model{}, fingerprint{};
@@ -23,6 +33,7 @@ struct answer_shape {
   int prompts = 1, count = 1;
   std::vector<std::vector<token>> prompt_ids{};   ///< of each prompt, kept where they are shown
   std::vector<std::string> prompt_text{};         ///< of each prompt, for echo
+  bool bundle = false, exact = false, status_codes = false;   ///< see answer_defaults
   bool raw_logprobs = false;                      ///< beside the processed ones
   weight_versions const* versions = nullptr;      ///< where the answer says which weights sampled what; null: it does not
   std::vector<token> stop_ids{};                  ///< the request's own stop tokens (not end of sequence)
@@ -61,6 +72,7 @@ template <class Filter> struct choice_state {
   std::string stop_reason = "null";   ///< JSON: the stop string or stop token that the request asked for
   std::vector<kept_score> prompt{};
   provenance origin{};
+  std::string bundle_ids{}, bundle_logprobs{};   ///< of the whole output, joined by commas
   int tokens = 0;
   clock::time_point last{};
 };

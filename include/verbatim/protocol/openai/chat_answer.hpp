@@ -29,6 +29,11 @@ template <class Text, class Filter> class chat_answer {
     end_chunk(out, u);
   }
   void add(choice& c, kept_event const& e) const {
+    if (shape_->bundle) {
+      if (!c.bundle_ids.empty()) c.bundle_ids += ',', c.bundle_logprobs += ',';
+      wire::put_integer(c.bundle_ids, e.sample.id);
+      wire::put_real(c.bundle_logprobs, e.sample.logprob);
+    }
     if (!shape_->logprobs) return;
     if (!c.logprobs.empty()) c.logprobs += ',';
     put_chat_logprob(c.logprobs, *text_, e.sample, e.top, shape_->tokens_as_ids, shape_->raw_logprobs ? &e.raw_logprob : nullptr);
@@ -46,7 +51,9 @@ template <class Text, class Filter> class chat_answer {
   void finish(std::string& out, choice& c, int index, usage const& u) const {
     flush(out, c, index, u);
     begin_chunk(out, index);
-    out.append("\"delta\":{},\"logprobs\":null,\"finish_reason\":\"").append(finish_of(c));
+    out += "\"delta\":{";
+    if (shape_->bundle) put_bundle(out, c);
+    out.append("},\"logprobs\":null,\"finish_reason\":\"").append(finish_of(c));
     out.append("\",\"stop_reason\":").append(c.stop_reason);
     put_origin(out, c, *shape_);
     out += "}]";
@@ -66,11 +73,12 @@ template <class Text, class Filter> class chat_answer {
     int index = 0;
     wire::put_list(out, choices, [&](choice const& c) { put_choice(out, c, index++); });
     out += ",\"usage\":";
-    put_usage(out, u);
+    if (shape_->exact) put_exact_usage(out, u); else put_usage(out, u);
     if (shape_->token_ids) {
       out += ",\"prompt_token_ids\":";
       wire::put_integers(out, shape_->prompt_ids[0]);
     }
+    if (shape_->exact) put_nulls(out);
     if (shape_->prompt_logprobs) {
       out += ",\"prompt_logprobs\":";
       put_prompt_logprobs(out, *text_, choices[0].prompt);
@@ -86,15 +94,21 @@ template <class Text, class Filter> class chat_answer {
     message_delta const& d = c.delta;
     if (d.content.empty() && !d.tool_calls.empty()) out += "null"; else wire::put_string(out, d.content);
     out += ",\"refusal\":null";
+    if (shape_->exact) out += ",\"annotations\":null,\"audio\":null,\"function_call\":null";
     if (!d.reasoning.empty()) out += ',', put_reasoning(out, d.reasoning);
+    else if (shape_->exact) out += ",\"reasoning\":null";
     if (!d.tool_calls.empty()) out += ',', put_calls(out, d.tool_calls, index, false);
+    if (shape_->bundle) out += ',', put_bundle(out, c);
     out += "},\"logprobs\":";
     put_logprobs(out, c);
     out.append(",\"finish_reason\":\"").append(finish_of(c)).append("\",\"stop_reason\":").append(c.stop_reason);
     if (shape_->token_ids) {
       out += ",\"token_ids\":";
       wire::put_integers(out, c.ids);
+    } else if (shape_->exact) {
+      out += ",\"token_ids\":null";
     }
+    if (shape_->exact) out += ",\"routed_experts\":null";
     put_origin(out, c, *shape_);
     out += '}';
   }
@@ -148,8 +162,28 @@ template <class Text, class Filter> class chat_answer {
     return id;
   }
   void put_logprobs(std::string& out, choice const& c) const {
-    if (shape_->logprobs) out.append("{\"content\":[").append(c.logprobs).append("],\"refusal\":null}");
+    if (shape_->logprobs) out.append("{\"content\":[").append(c.logprobs).append(shape_->exact ? "]}" : "],\"refusal\":null}");
     else out += "null";
+  }
+  /// What a trainer takes up and sends back with the next turn: the ids that the model was fed and sampled.
+  void put_bundle(std::string& out, choice const& c) const {
+    out += "\"prompt_token_ids\":";
+    wire::put_integers(out, shape_->prompt_ids[0]);
+    out.append(",\"generation_token_ids\":[").append(c.bundle_ids).append("],\"generation_log_probs\":[").append(c.bundle_logprobs) += ']';
+  }
+  static void put_exact_usage(std::string& out, usage const& u) {
+    out += "{\"prompt_tokens\":";
+    wire::put_integer(out, u.prompt_tokens);
+    out += ",\"total_tokens\":";
+    wire::put_integer(out, u.prompt_tokens + u.completion_tokens);
+    out += ",\"completion_tokens\":";
+    wire::put_integer(out, u.completion_tokens);
+    out += ",\"prompt_tokens_details\":null}";
+  }
+  void put_nulls(std::string& out) const {
+    out += ",\"service_tier\":null,\"prompt_text\":null,\"kv_transfer_params\":null,\"metrics\":null";
+    if (!shape_->token_ids) out += ",\"prompt_token_ids\":null";
+    if (!shape_->prompt_logprobs) out += ",\"prompt_logprobs\":null";
   }
   void begin_chunk(std::string& out, int index) const {
     out.append("data: {").append(head_).append("\"choices\":[{\"index\":");

@@ -33,7 +33,7 @@ template <class Form> class gather {
     if (c.finished) return;
     if (e.what == event::kind::finished && e.finish == finish_reason::error) {
       failure_ = failure_of(e);
-      if (shape_->stream) put_event(out, error_body(*failure_)), out += sse_done;
+      if (shape_->stream) put_event(out, error_body(*failure_, shape_->status_codes)), out += sse_done;
       return;
     }
     if (!c.started) start(c, e, out);
@@ -47,7 +47,7 @@ template <class Form> class gather {
   void fail(api_error e, std::string& out) {
     if (complete()) return;
     failure_ = std::move(e);
-    if (shape_->stream) put_event(out, error_body(*failure_)), out += sse_done;
+    if (shape_->stream) put_event(out, error_body(*failure_, shape_->status_codes)), out += sse_done;
   }
   /// The whole answer, once complete without failure.
   void whole(std::string& out) const { form_.whole(out, choices_, usage_); }

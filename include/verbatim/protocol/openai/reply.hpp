@@ -86,7 +86,7 @@ template <class Text, class Filter> class reply {
     if (g.failure()) box_.cancel();
     if (shape_.stream) return reply_state::complete;
     if (g.failure()) {
-      http_response r = error_response(*g.failure());
+      http_response r = error_response(*g.failure(), shape_.status_codes);
       r.head.headers.insert(r.head.headers.end(), headers_.begin(), headers_.end());
       response_.head = std::move(r.head);
       out += r.body;

@@ -23,7 +23,8 @@ struct generation_fields {
   std::optional<int> max_tokens{};      ///< absent: the endpoint's default
   std::vector<std::string> bad_words{}; ///< not yet in tokens
   bool stream = false, include_usage = false, continuous_usage = false;
-  bool return_token_ids = false, tokens_as_ids = false;
+  bool return_token_ids = false;
+  std::optional<bool> tokens_as_ids{}, message_bundle{};   ///< absent: the server's default
   bool seeded = false;                  ///< the request gave its seed
   std::optional<bool> weight_versions{};///< whether the answer says which weights sampled what
   bool prompt_logprobs = false;         ///< report them (the engine may compute them for `echo` alone)
@@ -195,7 +196,7 @@ inline generation_fields read_generation(fields& f, model_card const& card, requ
   g.prompt_logprobs = ask.prompt_logprobs >= 0;
   if (g.stream && g.prompt_logprobs) f.add("prompt_logprobs", "not with stream: true");
   g.return_token_ids = f.boolean("return_token_ids").value_or(false);
-  g.tokens_as_ids = f.boolean("return_tokens_as_token_ids").value_or(false);
+  g.tokens_as_ids = f.boolean("return_tokens_as_token_ids");
   g.model = f.text("model", 1024).value_or("");
   if (!g.model.empty() && g.model != card.name)
     f.add("model", "the model '" + std::string(wire::utf8_prefix(g.model, problems::value_bytes)) + "' does not exist", "model_not_found");
@@ -214,17 +215,20 @@ inline void fit_forced(fields& f, generation_fields& g) {
   else if (given > *g.max_tokens) f.add("forced_token_ids", "more tokens than the answer may have");
 }
 
-/// After the prompt is known: fills max_tokens (absent: all that is left) and checks that prompt and output fit.
-/// `param`: the field that the prompt came from.
+/// After the prompt is known: max_tokens becomes what is left of the context, or less where less was asked for. Only a prompt
+/// that leaves no room is refused (`context length` and `max_tokens` stand in no other answer with status 400: clients go by them).
 inline std::optional<api_error> fit_context(generation_fields const& g, request& ask, int context, std::string_view param) {
-  int const prompt = int(ask.prompt.size());
-  ask.max_tokens = g.max_tokens ? *g.max_tokens : std::max(context - prompt, 1);
-  if (std::int64_t(prompt) + ask.max_tokens > context)
-    return api_error{400, "this model's context is " + std::to_string(context) + " tokens; the prompt has " + std::to_string(prompt) +
-                              " and max_tokens is " + std::to_string(ask.max_tokens),
+  std::int64_t const left = std::int64_t(context) - std::int64_t(ask.prompt.size());
+  bool const scores_only = g.max_tokens && *g.max_tokens == 0;
+  if (left < 0 || (left == 0 && !scores_only))
+    return api_error{400, "This model's maximum context length is " + std::to_string(context) + " tokens. However, the prompt has " +
+                              std::to_string(ask.prompt.size()) + " tokens, which leaves no room for output.",
                      std::string(param), "context_length_exceeded"};
+  if (std::int64_t(ask.forced.size()) > left)
+    return api_error{422, "forced_token_ids: prompt and given tokens are longer than " + std::to_string(context) + " tokens", "forced_token_ids"};
+  ask.max_tokens = int(g.max_tokens ? std::min<std::int64_t>(*g.max_tokens, left) : left);
   if (ask.sampling.min_tokens > ask.max_tokens)
-    return api_error{400, "min_tokens: " + std::to_string(ask.sampling.min_tokens) + " is more than max_tokens, " + std::to_string(ask.max_tokens), "min_tokens"};
+    return api_error{422, "min_tokens: " + std::to_string(ask.sampling.min_tokens) + " is more than the answer may have, " + std::to_string(ask.max_tokens), "min_tokens"};
   return std::nullopt;
 }
 

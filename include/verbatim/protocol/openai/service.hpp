@@ -20,6 +20,7 @@
 #include "verbatim/protocol/openai/models.hpp"
 #include "verbatim/protocol/openai/output_filter.hpp"
 #include "verbatim/protocol/openai/parsers.hpp"
+#include "verbatim/protocol/openai/pinned_sampling.hpp"
 #include "verbatim/protocol/openai/reply.hpp"
 #include "verbatim/protocol/openai/routes.hpp"
 #include "verbatim/protocol/openai/tokenize.hpp"
@@ -32,7 +33,9 @@ struct service_options {
   bool local_hosts_only = false;            ///< refuse Host names other than localhost or an address (DNS rebinding)
   std::vector<std::string> admin_keys{};    ///< for the control routes, and good for the others
   std::size_t refit_bytes = 0;              ///< of a body with weights
-  bool weight_versions = true;              ///< answers say which weights sampled what, unless a request wants otherwise
+  answer_defaults answers{};
+  json template_kwargs = json::object();    ///< for the chat template; a request's own win
+  pinned_sampling pinned{};
   std::size_t pending_bytes = 4 << 20;      ///< of events that wait for a slow reader; beyond it its request is cancelled
   request_bounds bounds{};
   reasoning_format reasoning_parser = reasoning_format::automatic;
@@ -49,32 +52,33 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   service(Text const& text, Chat const* chat, inbox& jobs, model_card card, service_options options)
       : text_(&text), chat_(chat), jobs_(&jobs), card_(std::move(card)), options_(std::move(options)), keys_(options_.api_keys),
         control_(jobs, {options_.admin_keys, options_.local_hosts_only, options_.refit_bytes, card_.name}),
-        parsers_(text, chat, options_.reasoning_parser, options_.tool_parser) {}
+        parsers_(text, chat, options_.reasoning_parser, options_.tool_parser),
+        rules_{options_.template_kwargs, card_.turn_ends, card_.vocabulary} {}
 
   /// No new generations; what runs goes on.
   void drain() noexcept { draining_.store(true); }
   model_card const& card() const noexcept { return card_; }
-  http_response failure(int status, std::string_view message) const { return error_response({status, std::string(message)}); }
+  http_response failure(int status, std::string_view message) const { return refusal({status, std::string(message)}); }
 
   std::optional<http_response> admit(http_request const& r) const {
     if (options_.local_hosts_only && !is_local_host(r.header("Host")))
-      return error_response({403, "this server answers only to localhost and to addresses", "", "forbidden_host"});
+      return refusal({403, "this server answers only to localhost and to addresses", "", "forbidden_host"});
     if (auto const steering = control::find_route(r.path())) return admit_control(r, *steering);
     auto const route = find_route(r.path());
     bool const open_route = route && route->what == endpoint::health;
     if (!open_route && !may_ask(r))
-      return error_response({401, "a valid API key is needed: Authorization: Bearer KEY", "", "invalid_api_key"});
-    if (!route) return error_response({404, "no such path: " + std::string(wire::utf8_prefix(r.path(), problems::value_bytes)), "", "not_found"});
+      return refusal({401, "a valid API key is needed: Authorization: Bearer KEY", "", "invalid_api_key"});
+    if (!route) return refusal({404, "no such path: " + std::string(wire::utf8_prefix(r.path(), problems::value_bytes)), "", "not_found"});
     bool const fits = route->post ? r.method == "POST" : r.method == "GET" || r.method == "HEAD";
     if (r.method == "OPTIONS" || !fits) {
-      http_response answer = r.method == "OPTIONS" ? http_response{{.status = 204, .content_type = ""}, ""} : error_response({405, "this path takes " + std::string(route->post ? "POST" : "GET"), "", "method_not_allowed"});
+      http_response answer = r.method == "OPTIONS" ? http_response{{.status = 204, .content_type = ""}, ""} : refusal({405, "this path takes " + std::string(route->post ? "POST" : "GET"), "", "method_not_allowed"});
       answer.head.headers.emplace_back("Allow", route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
       return answer;
     }
     if (route->post && !is_json(r.header("Content-Type")))
-      return error_response({415, "Content-Type: application/json is needed", "", "unsupported_media_type"});
+      return refusal({415, "Content-Type: application/json is needed", "", "unsupported_media_type"});
     if (route->post && draining_.load())
-      return error_response({503, "the server is shutting down", "", "unavailable", 5});
+      return refusal({503, "the server is shutting down", "", "unavailable", 5});
     return std::nullopt;
   }
 
@@ -92,13 +96,13 @@ template <class Text, class Chat, class Filter = output_filter> class service {
       if (to->abandoned()) return to->respond(failure(503, "abandoned"));
       if (control::find_route(to->asked().path()))
         return control_.work(to->asked(), [to](http_response r) { to->respond(std::move(r)); });
-      json const body = parse_json(to->asked().body, {.depth = 64, .values = options_.bounds.max_values});
+      json const body = parse_json(to->asked().body, {.depth = 64, .values = options_.bounds.max_values, .drop = unread});
       to->asked().body = std::string();
       if (!body.is_object()) return refuse(*to, {400, "the body must be a JSON object", "", "invalid_json"});
       switch (find_route(to->asked().path())->what) {
         case endpoint::chat: return chat(to, body);
         case endpoint::completions: return complete(to, body);
-        case endpoint::tokenize: return answer(*to, tokenize(body, *text_, chat_, card_, options_.bounds));
+        case endpoint::tokenize: return answer(*to, tokenize(body, *text_, chat_, card_, options_.bounds, rules_));
         default: return answer(*to, detokenize(body, *text_, card_));
       }
     } catch (error const& e) {
@@ -120,30 +124,33 @@ template <class Text, class Chat, class Filter = output_filter> class service {
 
  private:
   using fields_type = verbatim::fields;
+  /// What trainers send back with every message and nobody here reads; it may be most of a body.
+  static constexpr std::string_view unread[] = {"generation_log_probs", "routed_experts"};
 
+  http_response refusal(api_error const& e) const { return error_response(e, options_.answers.status_codes); }
   bool may_ask(http_request const& r) const noexcept { return keys_.admits(r.header("Authorization")) || control_.is_admin(r); }
 
   std::optional<http_response> admit_control(http_request const& r, control::route const& route) const {
     if (route.changes) {
       if (auto refused = control_.refuse(r)) return refused;
     } else if (!may_ask(r)) {
-      return error_response({401, "a valid API key is needed: Authorization: Bearer KEY", "", "invalid_api_key"});
+      return refusal({401, "a valid API key is needed: Authorization: Bearer KEY", "", "invalid_api_key"});
     }
     bool const fits = (route.post && r.method == "POST") || (route.get && (r.method == "GET" || r.method == "HEAD"));
     if (!fits) {
-      http_response answer = error_response({405, "this path takes " + std::string(route.post ? "POST" : "GET"), "", "method_not_allowed"});
+      http_response answer = refusal({405, "this path takes " + std::string(route.post ? "POST" : "GET"), "", "method_not_allowed"});
       answer.head.headers.emplace_back("Allow", route.post && route.get ? "GET, HEAD, POST" : route.post ? "POST" : "GET, HEAD");
       return answer;
     }
     bool const body = !r.header("Transfer-Encoding").empty() || (!r.header("Content-Length").empty() && r.header("Content-Length") != "0");
     bool const weights = route.what == control::verb::refit && control_.is_weights(r);
     if (body && !weights && !is_json(r.header("Content-Type")))
-      return error_response({415, "Content-Type: application/json is needed", "", "unsupported_media_type"});
+      return refusal({415, "Content-Type: application/json is needed", "", "unsupported_media_type"});
     return std::nullopt;
   }
 
-  static void refuse(reply& to, api_error e) { to.respond(error_response(e)); }
-  static void answer(reply& to, text_answer a) {
+  void refuse(reply& to, api_error e) const { to.respond(refusal(e)); }
+  void answer(reply& to, text_answer a) const {
     if (auto* e = std::get_if<api_error>(&a)) return refuse(to, std::move(*e));
     to.respond({{}, std::move(std::get<std::string>(a))});
   }
@@ -153,7 +160,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     if (e.area() == "engine" && e.number() == 1) return {429, std::move(text), "", "rate_limit_exceeded", 1};
     if (e.area() == "engine" && e.number() == 2) return {503, std::move(text), "", "unavailable", 5};
     if (e.area() == "engine" || e.area() == "transport") return {500, std::move(text)};
-    return {400, std::move(text)};
+    return {422, std::move(text)};
   }
 
   http_response get(route const& r, http_request const& asked) const {
@@ -169,7 +176,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
       default: {
         std::string const id = percent_decoded(asked.path().substr(r.path.size()));
         if (id == card_.name) return {{}, dump_json(model_json(card_))};
-        return error_response({404, "the model '" + std::string(wire::utf8_prefix(id, problems::value_bytes)) + "' does not exist", "model", "model_not_found"});
+        return refusal({404, "the model '" + std::string(wire::utf8_prefix(id, problems::value_bytes)) + "' does not exist", "model", "model_not_found"});
       }
     }
   }
@@ -185,6 +192,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     }
     api_error e = f.report().error();
     if (e.code == "model_not_found" && f.report().size() == 1) e.status = 404;
+    if (e.code == "null_value" && f.report().size() == 1) e.status = 400;
     refuse(to, std::move(e));
     return false;
   }
@@ -192,14 +200,17 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   void chat(reply_ptr const& to, json const& body) const {
     problems p;
     fields_type f(body, "", p);
-    chat_request r = read_chat(f, card_, options_.bounds);
+    chat_request r = read_chat(f, card_, options_.bounds, rules_);
+    pin(f, r.common.ask.sampling, options_.pinned);
     if (!acceptable(*to, f)) return;
     std::vector<request> asks(1, std::move(r.common.ask));
-    if (auto e = tokenise(r.talk, *text_, chat_, asks[0].prompt)) return refuse(*to, std::move(*e));
+    if (auto e = tokenise(r.talk, *text_, chat_, rules_, asks[0].prompt)) return refuse(*to, std::move(*e));
     if (auto e = fit_context(r.common, asks[0], card_.context, "messages")) return refuse(*to, std::move(*e));
     add_bad_words(*text_, r.common.bad_words, asks[0].sampling);
     answer_shape& shape = make_shape(*to, r.common, asks, "chatcmpl-");
     shape.logprobs = asks[0].top_logprobs >= 0;
+    shape.bundle = shape.logprobs && r.common.message_bundle.value_or(options_.answers.message_bundles);
+    if (shape.bundle) shape.prompt_ids.assign(1, asks[0].prompt);
     shape.output = parsers_.rules(*text_, r.talk, asks[0]);
     to->expect(typename reply::chat_gather({*text_, shape}, shape, latency_, to->arrival()));
     submit(to, std::move(asks));
@@ -209,6 +220,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     problems p;
     fields_type f(body, "", p);
     completion_request r = read_completion(f, card_, options_.bounds);
+    pin(f, r.common.ask.sampling, options_.pinned);
     if (!acceptable(*to, f)) return;
     generation_fields& g = r.common;
     add_bad_words(*text_, g.bad_words, g.ask.sampling);
@@ -248,11 +260,14 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     s.fingerprint = fingerprint(card_.contract);
     s.created = seconds_since_1970();
     s.stream = g.stream, s.include_usage = g.include_usage, s.continuous_usage = g.continuous_usage;
-    s.token_ids = g.return_token_ids, s.tokens_as_ids = g.tokens_as_ids, s.prompt_logprobs = g.prompt_logprobs;
+    answer_defaults const& d = options_.answers;
+    s.token_ids = g.return_token_ids, s.prompt_logprobs = g.prompt_logprobs;
+    s.tokens_as_ids = g.tokens_as_ids.value_or(d.tokens_as_ids);
+    s.exact = d.exact_shape, s.status_codes = d.status_codes;
     s.prompts = int(asks.size()), s.count = asks[0].count;
     s.stop_ids = asks[0].stop_token_ids;
     s.raw_logprobs = asks[0].logprobs == logprobs_mode::both;
-    s.versions = g.weight_versions.value_or(options_.weight_versions) ? &jobs_->versions() : nullptr;
+    s.versions = g.weight_versions.value_or(d.weight_versions) ? &jobs_->versions() : nullptr;
     if (s.token_ids)
       for (request const& ask : asks) s.prompt_ids.push_back(ask.prompt);
     return s;
@@ -283,6 +298,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   key_ring keys_;
   control::plane control_;
   parsers parsers_;
+  chat_rules rules_;
   mutable latency_metrics latency_;
   std::atomic<bool> draining_{false};
 };

@@ -14,15 +14,15 @@ using text_answer = std::variant<std::string, api_error>;
 
 /// The same template, tokenizer and defaults as the chat endpoint. Fields of other endpoints are ignored.
 template <class Text, class Chat>
-text_answer tokenize(json const& body, Text const& text, Chat const* chat, model_card const& card, request_bounds const& bounds) {
+text_answer tokenize(json const& body, Text const& text, Chat const* chat, model_card const& card, request_bounds const& bounds, chat_rules const& rules) {
   problems p;
   fields f(body, "", p);
   std::vector<token> ids;
   bool const talk = f.find("messages") != nullptr, plain = f.find("prompt") != nullptr;
   if (talk) {
-    conversation const c = read_conversation(f, bounds);
+    conversation const c = read_conversation(f, bounds, rules);
     if (!p.empty()) return p.error();
-    if (auto failed = tokenise(c, text, chat, ids)) return *failed;
+    if (auto failed = tokenise(c, text, chat, rules, ids)) return *failed;
   } else {
     auto const prompt = f.text(plain ? "prompt" : "content", std::size_t(-1));
     bool const special = f.boolean(plain ? "add_special_tokens" : "add_special").value_or(plain);
