@@ -238,7 +238,7 @@ def prompt_logprobs():
         assert 2 <= len(entry) <= 3 and own["rank"] >= 1
     body = chat(max_tokens=1, extra_body={"prompt_logprobs": 0, "return_token_ids": True})[1]
     same(len(body["prompt_logprobs"]), len(body["prompt_token_ids"]))
-    refused(400, "prompt_logprobs", **user("x", stream=True, prompt_logprobs=1))
+    refused(422, "prompt_logprobs", **user("x", stream=True, prompt_logprobs=1))
 
 
 @test
@@ -251,7 +251,7 @@ def usage_options():
     assert counts == sorted(counts) and counts[-1] > 0
     _, usage, events = chat_stream(max_tokens=5, seed=1)
     assert not usage and all("usage" not in e for e in events)
-    refused(400, "stream_options", **user("x", stream_options={"include_usage": True}))
+    refused(422, "stream_options", **user("x", stream_options={"include_usage": True}))
 
 
 @test
@@ -260,4 +260,4 @@ def request_ids():
     same((r.headers["x-request-id"], r.json()["id"]), ("abc-1", "chatcmpl-abc-1"))
     r = http.post(options.url + "/chat/completions", json=user("x", max_tokens=1, request_id="body-2"))
     same(r.json()["id"], "chatcmpl-body-2")
-    refused(400, "request_id", **user("x", request_id="a\r\nb"))
+    refused(422, "request_id", **user("x", request_id="a\r\nb"))

@@ -16,9 +16,9 @@ def messages_and_templates():
     assert len(x) < len(z) < len(y)
     chat(max_tokens=2, extra_body={"chat_template_kwargs": {"enable_thinking": False}})
     chat(max_tokens=2, reasoning_effort="low")
-    refused(400, **user("x", continue_final_message=True, add_generation_prompt=True))
-    refused(400, "chat_template", "unsupported_parameter", **user("x", chat_template="{{ 1 }}"))
-    refused(400, "chat_template_kwargs.messages", **user("x", chat_template_kwargs={"messages": []}))
+    refused(422, **user("x", continue_final_message=True, add_generation_prompt=True))
+    refused(422, "chat_template", "unsupported_parameter", **user("x", chat_template="{{ 1 }}"))
+    refused(422, "chat_template_kwargs.messages", **user("x", chat_template_kwargs={"messages": []}))
 
 
 @test
@@ -34,13 +34,13 @@ def tools():
             {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": "{\"q\": \"a\"}"}}]},
             {"role": "tool", "tool_call_id": "c1", "content": "b"}]
     client.chat.completions.create(model=name, messages=talk, tools=[tool], max_tokens=2)
-    refused(400, "tool_choice", **user("x", tools=[tool], tool_choice="required"))
-    refused(400, "tool_choice", **user("x", tools=[tool], tool_choice={"type": "function", "function": {"name": "look_up"}}))
-    refused(400, "tool_choice", **user("x", tool_choice="auto"))
-    refused(400, "tools", **user("x", tools=[]))
-    refused(400, "tools.0.function.name", **user("x", tools=[{"type": "function", "function": {"name": "a b"}}]))
+    refused(422, "tool_choice", **user("x", tools=[tool], tool_choice="required"))
+    refused(422, "tool_choice", **user("x", tools=[tool], tool_choice={"type": "function", "function": {"name": "look_up"}}))
+    refused(422, "tool_choice", **user("x", tool_choice="auto"))
+    refused(422, "tools", **user("x", tools=[]))
+    refused(422, "tools.0.function.name", **user("x", tools=[{"type": "function", "function": {"name": "a b"}}]))
     bad = [talk[0], {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}]}]
-    refused(400, "messages.1.tool_calls.0.function.arguments", model=name, messages=bad)
+    refused(422, "messages.1.tool_calls.0.function.arguments", model=name, messages=bad)
 
 
 @test
@@ -54,8 +54,8 @@ def tokenize():
     same(http.post(root + "/detokenize", json={"tokens": plain}).json()["prompt"], "Hello 数字")
     same(http.post(root + "/v1/detokenize", json={"tokens": plain}).json()["text"], "Hello 数字")
     same(set(http.post(root + "/tokenize", json={"content": "Hello"}).json()), {"tokens"})
-    same(http.post(root + "/detokenize", json={"tokens": [10 ** 9]}).status_code, 400)
-    same(http.post(root + "/tokenize", json={}).status_code, 400)
+    same(http.post(root + "/detokenize", json={"tokens": [10 ** 9]}).status_code, 422)
+    same(http.post(root + "/tokenize", json={}).status_code, 422)
 
 
 @test
@@ -76,9 +76,9 @@ def refused_parameters():
                          ("guided_json", {}), ("prompt_embeds", "AA"), ("use_beam_search", True), ("allowed_token_ids", [1]),
                          ("truncate_prompt_tokens", 5), ("cache_salt", "x"), ("thinking_token_budget", 5), ("echo", True), ("priority", 3),
                          ("modalities", ["audio"]), ("logits_processors", ["x"]), ("functions", [])):
-        refused(400, field, "unsupported_parameter", **user("x", **{field: value}))
+        refused(422, field, "unsupported_parameter", **user("x", **{field: value}))
     image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://127.0.0.1/"}}]}]
-    refused(400, "messages.0.content.0.type", "unsupported_content", messages=image, model=name)
+    refused(422, "messages.0.content.0.type", "unsupported_content", messages=image, model=name)
 
 
 @test
@@ -89,23 +89,27 @@ def wrong_values():
                               stop=[5], stop_token_ids=["a", 5], ignore_eos=["x"], min_tokens=[-1], logit_bias=[[], 3],
                               bad_words=["x"], messages=[[], "x", {}], tools=["x"], chat_template_kwargs=[[]], model=[5]).items():
         for value in values:
-            refused(400, field, **dict(user("x"), **{field: value}))
+            refused(422, field, **dict(user("x"), **{field: value}))
     for field, value, at in (("stop", [""], "stop.0"), ("stop_token_ids", [10 ** 9], "stop_token_ids.0"), ("stop_token_ids", [-1], "stop_token_ids.0"),
                              ("logit_bias", {"x": 1}, "logit_bias.x"), ("logit_bias", {"1": 101}, "logit_bias.1"), ("bad_words", [""], "bad_words.0"),
                              ("messages", [5], "messages.0"), ("messages", [{"role": "x", "content": "y"}], "messages.0.role"),
                              ("messages", [{"role": "user"}], "messages.0.content"), ("messages", [{"role": "tool", "content": "x"}], "messages.0.tool_call_id")):
-        refused(400, at, **dict(user("x"), **{field: value}))
-    refused(400, "top_logprobs", **user("x", top_logprobs=2))
-    refused(400, "min_tokens", **user("x", min_tokens=5, max_tokens=2))
+        refused(422, at, **dict(user("x"), **{field: value}))
+    refused(422, "top_logprobs", **user("x", top_logprobs=2))
+    refused(422, "min_tokens", **user("x", min_tokens=5, max_tokens=2))
     refused(404, "model", "model_not_found", model="nobody", messages=[{"role": "user", "content": "x"}])
-    refused(400, "messages", "context_length_exceeded", **user("x", max_tokens=2 ** 31 - 1))
+    e = refused(400, "messages", "context_length_exceeded", **user("x " * 300000, max_tokens=5))
+    assert "context length" in e["message"] and "max_tokens" not in e["message"], e
+    same(http.post(options.url + "/chat/completions", json=user("Hi", max_tokens=2 ** 31 - 1)).status_code, 200)   # clamped
+    e = refused(400, "top_logprobs", **user("x", logprobs=True, top_logprobs=None))
+    assert "top_logprobs" in e["message"], e
     for prompt in ("", [], [[]], [-1], [10 ** 9], [1.5], 5, {}, [["a"]], ["a", 1]):
-        refused(400, path="/completions", model=name, prompt=prompt)
-    refused(400, "prompt", "context_length_exceeded", path="/completions", model=name, prompt="x", max_tokens=2 ** 31 - 1)
-    refused(400, "max_tokens", path="/completions", model=name, prompt="x", max_tokens=0)
-    refused(400, "best_of", path="/completions", model=name, prompt="x", best_of=3)
-    refused(400, "suffix", path="/completions", model=name, prompt="x", suffix="y")
-    report = refused(400, **user("x", temperature=9, n=0, top_p=7, seed="s" * 100000, stop_token_ids=["x"] * 200))
+        refused(422, path="/completions", model=name, prompt=prompt)
+    refused(400, "prompt", "context_length_exceeded", path="/completions", model=name, prompt="x " * 300000)
+    refused(422, "max_tokens", path="/completions", model=name, prompt="x", max_tokens=0)
+    refused(422, "best_of", path="/completions", model=name, prompt="x", best_of=3)
+    refused(422, "suffix", path="/completions", model=name, prompt="x", suffix="y")
+    report = refused(422, **user("x", temperature=9, n=0, top_p=7, seed="s" * 100000, stop_token_ids=["x"] * 200))
     assert len(report["message"]) < 8000
 
 
