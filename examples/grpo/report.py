@@ -22,13 +22,13 @@ def plot(path, rows):
     above.plot(*curve("reward"), color="0.7", label="the step's samples")
     above.plot(*curve("held_out"), "o-", label="held-out questions")
     above.set(ylabel="reward", ylim=(0, 1.02))
-    below.plot(*curve("step_kl"), color="C1", label="of the weights after the step")
-    below.plot(*curve("trainer_kl"), color="0.7", label="of the trainer's own forward pass")
+    below.plot(*curve("step_kl"), ".", color="C1", label="of the weights after the step")
+    below.plot(*curve("trainer_kl"), ".", color="0.7", label="of the trainer's own forward pass")
     below.plot(*curve("kl"), label="of the server's scores: exactly 0")
     below.set_yscale("symlog", linthresh=1e-9)
-    below.set(xlabel="step", ylabel="KL from the samples, nats a token", ylim=(-5e-10, 1))
+    below.set(xlabel="step", ylabel="KL from the samples, nats a token", ylim=(-5e-10, 100))
     above.legend(loc="center right", frameon=False)
-    below.legend(loc="center right", bbox_to_anchor=(1, 0.3), frameon=False)
+    below.legend(loc="upper right", frameon=False)
     figure.savefig(path, metadata={"Date": None})
 
 
