@@ -63,7 +63,7 @@ def learn(policy, samples, advantages, rows=16):
     if not used:
         return numpy.array([])
     weights = {name: w.astype(numpy.float32) for name, w in policy.rounded().items()}
-    total, differences = {}, []
+    total, errors = {}, []
     for batch in (used[at:at + rows] for at in range(0, len(used), rows)):
         ids = numpy.zeros((len(batch), len(sequences[batch[-1]])), int)
         response_mask = numpy.zeros(ids.shape, bool)
@@ -74,10 +74,10 @@ def learn(policy, samples, advantages, rows=16):
         token_advantages = numpy.repeat(advantages[batch], response_mask.sum(1)).astype(numpy.float32)
         gradient, new = policy.gradient(weights, ids, response_mask, old, token_advantages)
         total = {name: total.get(name, 0) + g for name, g in gradient.items()}
-        differences.append(new - old)
+        errors.append(new - old)
     tokens = sum(len(s.ids) for s in samples)
     policy.improve({name: g / tokens for name, g in total.items()})
-    return numpy.concatenate(differences)
+    return numpy.concatenate(errors)
 
 
 def main():
