@@ -16,7 +16,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 EXTRA_CHAT = {"prompt_token_ids", "prompt_logprobs"}
 EXTRA_MESSAGE = {"reasoning", "reasoning_content"}
-EXTRA_CHOICE = {"stop_reason", "token_ids", "prompt_token_ids", "prompt_logprobs"}
+EXTRA_CHOICE = {"stop_reason", "token_ids", "prompt_token_ids", "prompt_logprobs", "weight_versions", "forced_tokens"}
 
 parser = argparse.ArgumentParser()
 parser.add_argument("url")
