@@ -21,11 +21,14 @@ struct spliced {
 /// `exact`: fed and sampled so far. `before`: the template's tokens up to and including the last turn in `exact`. `full`: of the
 /// whole conversation. `ends`: what ends a turn; a model may have several. The result begins with `exact`, always.
 /// A turn that was cut short gets the template's own end; one that has an end, whichever, keeps it and gets no second one.
-inline spliced splice(std::span<token const> exact, std::span<token const> before, std::span<token const> full, std::span<token const> ends) {
+/// `open`: the template ends a turn only when another follows (or by the token that begins the next one), so `before` lacks the
+/// end of its last turn.
+inline spliced splice(std::span<token const> exact, std::span<token const> before, std::span<token const> full, std::span<token const> ends,
+                      bool open = false) {
   if (exact.empty()) return {{full.begin(), full.end()}};
   if (ends.empty()) return {{}, "the model has no token that ends a turn"};
   auto const is_end = [&](token id) { return std::find(ends.begin(), ends.end(), id) != ends.end(); };
-  std::ptrdiff_t left = std::count_if(before.begin(), before.end(), is_end);
+  std::ptrdiff_t left = std::count_if(before.begin(), before.end(), is_end) + (open ? 1 : 0);
   if (left == 0) return {{}, "the template ends no turn before the new part of the conversation"};
   std::size_t joint = 0;   // where the end of the last turn in `exact` stands in `full`
   for (; joint < full.size(); ++joint)

@@ -1,9 +1,11 @@
 // A conversation as chat and /tokenize take it, and the one way from it to a prompt: template, tokenizer, and, where earlier
 // turns bring the ids that were fed and sampled, the splice that makes the prompt begin with exactly these.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,7 +21,25 @@ struct chat_rules {
   json kwargs = json::object();          ///< for the template, where a request does not say otherwise
   std::vector<token> turn_ends{};        ///< the ids that end a turn: the model's and the tokenizer's ends of sequence
   int vocabulary = 0;
+  bool open_turns = false;               ///< see leaves_turns_open
 };
+
+/// Whether the template ends an assistant's turn only when another follows. Tried with a conversation of two words.
+template <class Text, class Chat> bool leaves_turns_open(Text const& text, Chat const* chat, std::vector<token> const& ends) {
+  constexpr std::string_view mark = "QXZ";
+  if (!chat) return false;
+  try {
+    json talk = json::array({{{"role", "user"}, {"content", "a"}}, {{"role", "assistant"}, {"content", mark}}});
+    std::string const all = chat->render(talk, nullptr, json::object(), {.add_generation_prompt = false, .continue_final_message = false});
+    std::size_t const at = all.rfind(mark);
+    if (at == all.npos) return false;
+    std::vector<token> rest;
+    text.encode(std::string_view(all).substr(at + mark.size()), rest);
+    return std::none_of(rest.begin(), rest.end(), [&](token id) { return std::find(ends.begin(), ends.end(), id) != ends.end(); });
+  } catch (error const&) {
+    return false;
+  }
+}
 
 /// The conversation and how to render it.
 struct conversation {
@@ -122,7 +142,7 @@ std::optional<api_error> tokenise(conversation const& talk, Text const& text, Ch
     if (!talk.exact.empty()) {
       json before = json::array();
       for (std::size_t i = 0; i < talk.exact_messages && i < talk.messages.size(); ++i) before.push_back(talk.messages[i]);
-      spliced joined = splice(talk.exact, ids_of(before, false), out, rules.turn_ends);
+      spliced joined = splice(talk.exact, ids_of(before, false), out, rules.turn_ends, rules.open_turns);
       if (joined.error)   // never a prompt that only nearly begins as it must
         return api_error{400, "the conversation cannot be continued from the tokens that it must begin with: " + std::string(joined.error), "messages", "prefix_mismatch"};
       out = std::move(joined.ids);
