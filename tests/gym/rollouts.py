@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """NeMo Gym's environments against a running server, and what NeMo RL then asks of every rollout. Runs where nemo_gym is installed.
 
-  rollouts.py URL [--plain URL]     --plain: a server that puts no ids on messages; Gym then asks /tokenize for them
+  rollouts.py URL [--plain URL] [--short URL]
+
+--plain: a server that puts no ids on messages; Gym then asks /tokenize for them. --short: one whose context the prompts of
+example_multi_step do not fit in.
 """
 import argparse
 import asyncio
@@ -63,10 +66,8 @@ async def post(client, server, path, body):
     return await get_response_json(answer)
 
 
-async def run(client, environment, row, limit, script=None):
-    params = row["responses_create_params"] | {"max_output_tokens": limit}
-    if script:
-        params["metadata"] = {"script": script}
+async def run(client, environment, row, limit, **metadata):
+    params = row["responses_create_params"] | {"max_output_tokens": limit, "metadata": metadata}
     return await post(client, environment + "_agent", "/run", row | {"responses_create_params": params})
 
 
@@ -83,27 +84,31 @@ def summary(result):
 
 async def scripted(client, environment, plan):
     """Every row with its script: [(name, turns, rollout)]."""
-    results = await asyncio.gather(*(run(client, environment, row, limit, f"{environment}/{i}")
+    results = await asyncio.gather(*(run(client, environment, row, limit, script=f"{environment}/{i}")
                                      for i, (row, (_, _, limit)) in enumerate(zip(rows(environment), plan, strict=True))))
     return [(name, turns, result) for (name, turns, _), result in zip(plan, results)]
 
 
 async def free(client, environment):
-    """Every row, with whatever the model says."""
-    return [("free", None, result) for result in await asyncio.gather(*(run(client, environment, row, 48) for row in rows(environment)))]
+    """Every row, with whatever the model says; what Gym's `extra_body` holds goes to the engine."""
+    results = await asyncio.gather(*(run(client, environment, row, 48, extra_body=json.dumps({"seed": i})) for i, row in enumerate(rows(environment))))
+    return [("free", None, result) for result in results]
 
 
 async def check_rollouts(engine, environment, rollouts):
-    """The ids of a script must come back as they were given, and earn the reward."""
+    """The ids of a script must come back as they were given, and earn the reward. Gives the ids that were sampled."""
+    sampled = []
     for name, turns, result in rollouts:
         print(f"  {environment}, {name}: {summary(result)}")
         items = result["response"]["output"]
         calls = check_contiguous(items)
+        sampled.append(calls)
         await check_logprobs(*engine, items)
         if turns:
             assert calls == turns and len(calls) > 1, f"{name}: not the ids that were given\n{turns}\n{calls}"
             assert result["reward"] == 1.0
             assert (result["response"]["incomplete_details"] is not None) == (name == "cut by length"), result["response"]["incomplete_details"]
+    return sampled
 
 
 async def converse(client, engine, plan):
@@ -128,37 +133,52 @@ def is_contiguous(result):
 
 
 async def check(url, model, control):
+    """All of it against one server. Gives what the model said where it was free to."""
     ids = tokenizer(url)
     plans = {"example_single_tool_call": weather(ids), "example_multi_step": synonyms(ids)}
     conversation = talk(ids)
     scripts = {f"{environment}/{i}": turns for environment, plan in plans.items() for i, (_, turns, _) in enumerate(plan)}
     scripts["talk"] = [turn for _, turn, _ in conversation]
+    said = []
     async with gym(url, model, scripts) as client:
         for environment, plan in plans.items():
             await check_rollouts((url, model), environment, await scripted(client, environment, plan))
-            await check_rollouts((url, model), environment, await free(client, environment))
+            said += await check_rollouts((url, model), environment, await free(client, environment))
         await converse(client, (url, model), conversation)
-    if not control:
-        return
-    async with gym(url, model, scripts, forgetful=True) as client:   # what all this is for, and that it would be found
-        for environment, plan in plans.items():
-            whole = [name for name, _, result in await scripted(client, environment, plan) if is_contiguous(result)]
-            assert whole == [AS_TEMPLATE], whole
-    print("  without ids in its requests the same engine breaks every rollout that is not written as the template does")
+    if control:
+        async with gym(url, model, scripts, forgetful=True) as client:   # what all this is for, and that it would be found
+            for environment, plan in plans.items():
+                whole = [name for name, _, result in await scripted(client, environment, plan) if is_contiguous(result)]
+                assert whole == [AS_TEMPLATE], whole
+        print("  without ids in its requests the same engine breaks every rollout that is not written as the template does")
+    return said
+
+
+async def check_overflow(url, model):
+    """A prompt that leaves no room: Gym must take the refusal for an answer cut by length, not for a fault that it retries."""
+    async with gym(url, model, {}) as client:
+        result = await run(client, "example_multi_step", rows("example_multi_step")[0], 48)
+    answer = result["response"]
+    assert answer["incomplete_details"] == {"reason": "max_output_tokens"} and result["reward"] == 0, answer
+    assert not any(item.get("generation_token_ids") for item in answer["output"]), answer
+    print("context too short: the rollout ends, cut by length")
 
 
 async def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
     parser.add_argument("--plain")
+    parser.add_argument("--short")
     parser.add_argument("--model", default="policy")
     options = parser.parse_args()
     async with set_global_aiohttp_client(GlobalAIOHTTPAsyncClientConfig()):
         print("ids on messages:")
-        await check(options.url, options.model, control=True)
+        said = await check(options.url, options.model, control=True)
         if options.plain:
             print("ids from /tokenize:")
-            await check(options.plain, options.model, control=False)
+            assert await check(options.plain, options.model, control=False) == said, "the same seeds gave other tokens"
+        if options.short:
+            await check_overflow(options.short, options.model)
 
 
 asyncio.run(main())

@@ -35,7 +35,7 @@ def find_python():
 def install():
     """Makes the virtual environment unless it is there and complete."""
     wanted, marker = (HERE / "requirements.txt").read_text(), VENV / "installed.txt"
-    if marker.exists() and marker.read_text() == wanted:
+    if (VENV / "bin" / "python").exists() and marker.exists() and marker.read_text() == wanted:
         return
     start = time.monotonic()
     subprocess.run([find_python(), "-m", "venv", "--clear", VENV], check=True)
@@ -65,9 +65,13 @@ if not (MODEL / "model.safetensors").exists():
     skip_all("the bundled model is not here")
 install()
 with tempfile.TemporaryDirectory() as folder:
-    command = [BIN / "verbatim", "serve", "--model", longer_model(pathlib.Path(folder)), "--name", "policy", "--port", "0"]
-    pinned = ["--pin-sampling", "reject", "--pinned", "1.0,1.0"]
-    with server(*command, "--gym", *pinned) as (bundles, *_), server(*command) as (plain, *_):
-        code = subprocess.run([VENV / "bin" / "python", HERE / "rollouts.py", f"http://127.0.0.1:{bundles}/v1", "--plain", f"http://127.0.0.1:{plain}/v1"],
-                              cwd=folder, timeout=600).returncode
+    def serve(model, *options):
+        return server(BIN / "verbatim", "serve", "--model", model, "--name", "policy", "--port", "0", *options)
+
+    pinned = ("--pin-sampling", "reject", "--pinned", "1.0,1.0")
+    longer = longer_model(pathlib.Path(folder))
+    with serve(longer, "--gym", *pinned) as bundles, serve(longer, *pinned) as plain, serve(MODEL, "--gym") as short:
+        urls = [f"http://127.0.0.1:{port}/v1" for port, *_ in (bundles, plain, short)]
+        code = subprocess.run([VENV / "bin" / "python", HERE / "rollouts.py", urls[0], "--plain", urls[1], "--short", urls[2]],
+                              cwd=folder, timeout=400).returncode
 sys.exit(code)
