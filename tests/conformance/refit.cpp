@@ -391,3 +391,78 @@ TEST_CASE("refit: between the chunks of a prompt that is scored or shared by a g
     CHECK(std::vector<float>(again.begin() + 299, again.end()) == h.logprobs);
   }
 }
+
+TEST_CASE("refit: requests that a refit ends are over, once, and others come after them") {
+  using P = examples::qwen3_f32;
+  folder const model(config_of("qwen3", "float32"));
+  sets<P> const two(model.path(), 2);
+  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 1, .max_batch = 4, .queue = 8});
+  for (int round = 0; round < 5; ++round) {
+    std::deque<int> finished(6), tokens(6);
+    for (std::size_t i = 0; i < 6; ++i) {
+      request r;
+      r.prompt = {1, 2, token(3 + i)};
+      r.max_tokens = 50;
+      r.count = 1 + int(i % 3);
+      r.ignore_eos = true;
+      engine.submit(r, [&, i](event const& e) {
+        finished[i] += e.what == event::kind::finished;
+        tokens[i] += e.what == event::kind::token;
+      });
+    }
+    for (int i = 0; i < 5; ++i) engine.poll();
+    if (round == 0) engine.refit(weights::borrowed(two.of[1].tensors()), {.abort_running = true});
+    if (round == 1) {   // in one poll
+      engine.jobs().command_engine(verbatim::orders::abort{}, nullptr);
+      engine.jobs().command_engine(verbatim::orders::flush{.running = true}, nullptr);
+    }
+    if (round == 2) {
+      engine.jobs().command_engine(verbatim::orders::pause{.mode = verbatim::pause_mode::abort}, nullptr);
+      engine.jobs().command_engine(verbatim::orders::pause{.mode = verbatim::pause_mode::retract}, nullptr);
+      engine.jobs().command_engine(verbatim::orders::resume{}, nullptr);
+    }
+    if (round == 3) engine.carry_out(verbatim::orders::flush{.running = true});   // ends nothing
+    auto const before = tokens;
+    while (engine.poll()) {}
+    for (std::size_t i = 0; i < 6; ++i) {
+      CHECK(finished[i] == 1 + int(i % 3));
+      if (round < 1) CHECK(tokens[i] == before[i]);
+      if (round >= 3) CHECK(tokens[i] == 50 * (1 + int(i % 3)));
+    }
+    CHECK(engine.jobs().unfinished() == 0);
+    CHECK(engine.stats().pages_used == 0);
+    CHECK(engine.stats().running + engine.stats().waiting == 0);
+  }
+}
+
+TEST_CASE("refit: prompt log-probabilities come from one set of weights, wherever the refit finds the prompt") {
+  using P = examples::qwen2_f32;
+  folder const model(config_of("qwen2", "float32"));
+  sets<P> const two(model.path(), 2);
+  std::mt19937 random(2);
+  for (int prompt : {33, 64, 65, 129}) {   // also: the last token alone in a step, after all of its prompt is scored
+    for (int polls = 1; polls < 7; ++polls) {
+      verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 1, .max_batch = 16, .step_tokens = 32});
+      engine.refit(weights::borrowed(two.of[0].tensors()));
+      request r;
+      r.prompt = random_ids(random, prompt, 300);
+      r.max_tokens = 1;
+      r.prompt_logprobs = 0;
+      std::vector<float> told;
+      std::uint64_t by = 0;
+      engine.submit(r, [&](event const& e) {
+        if (e.what == event::kind::started) by = e.weights;
+        if (e.what == event::kind::started)
+          for (auto const& s : e.prompt) told.push_back(s.token.logprob);
+      });
+      for (int i = 0; i < polls; ++i) engine.poll();
+      engine.refit(weights::borrowed(two.of[1].tensors()));
+      while (engine.poll()) {}
+      REQUIRE(int(told.size()) == prompt);
+      verbatim::engine<P> pass({.checkpoint = model.path(), .random_weights = true, .threads = 1});
+      pass.refit(weights::borrowed(two.of[by - 1].tensors()));
+      CAPTURE(prompt, polls, by);
+      CHECK(std::vector<float>(told.begin() + 1, told.end()) == pass.score(r.prompt));
+    }
+  }
+}

@@ -102,6 +102,7 @@ TEST_CASE("control: weights from bytes and from a folder; versions; what is refu
   CHECK(sums["checksum"].get<std::string>().size() == 64);
   CHECK(c.post("/weight_checker", "{\"action\":\"checksum\",\"names\":[\"good\"]}").status == 200);
   CHECK(c.post("/weight_checker", "{\"action\":\"checksum\",\"names\":[\"none\"]}").status == 400);
+  CHECK(c.post("/weight_checker", "{\"action\":\"checksum\",\"names\":[\"good\",\"none\"]}").status == 400);
   CHECK(c.post("/weight_checker", "{\"action\":\"scribble\"}").status == 422);
   CHECK(c.get("/get_weights_by_name?name=good&truncate_size=x").status == 422);
   CHECK(parse_json(c.get("/get_world_size").body)["world_size"] == 1);
@@ -148,11 +149,18 @@ TEST_CASE("control: one refit at a time") {
   a.send("POST /update_weights HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: " + std::to_string(good.size()) + "\r\n\r\n" + good);
   std::this_thread::sleep_for(100ms);
   auto const second = put_weights(b, good);
-  CHECK(second.status == 409);
-  CHECK(parse_json(second.body)["success"] == false);
+  CHECK(second.status == 409);   // before its body is read
+  folder const disk;
+  std::ofstream(disk.path / "model.safetensors", std::ios::binary) << good;
+  std::string const ask = "{\"model_path\":\"" + disk.path.string() + "\"}";
+  client e(server.port()), d(server.port());
+  auto const third = e.post("/update_weights_from_disk", ask);
+  CHECK(third.status == 409);
+  CHECK(parse_json(third.body)["success"] == false);
   server.engine().hold_orders(false);
   CHECK(a.receive().status == 200);
-  CHECK(put_weights(b, good).status == 200);
+  CHECK(put_weights(d, good).status == 200);
+  CHECK(d.post("/update_weights_from_disk", ask).status == 200);
 }
 
 TEST_CASE("control: who may steer") {
@@ -163,6 +171,9 @@ TEST_CASE("control: who may steer") {
     client c(server.port());
     for (auto const& path : changes) CHECK(bare_post(c, path).status == 200);
     for (auto const& path : changes) CHECK(bare_post(c, path, "Origin: http://evil.example\r\n").status == 403);
+    CHECK(c.get("/flush_cache").status == 200);
+    CHECK(c.get("/flush_cache", "Sec-Fetch-Site: cross-site\r\n").status == 403);   // <img src=…> has no Origin
+    CHECK(c.get("/flush_cache", "Referer: http://evil.example/\r\n").status == 403);
     c.send("POST /pause HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 0\r\n\r\n");
     CHECK(c.receive().status == 403);
     CHECK(c.get("/pause").status == 405);

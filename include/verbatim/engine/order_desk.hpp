@@ -86,7 +86,7 @@ template <class P> class order_desk {
     // What can be refused is refused before anything changes.
     model.check_weights(o.from->tensors(), o.options.allow_rounding ? rounding::allowed : rounding::exact);
     out.affected = int(jobs_->unfinished());
-    if (o.options.abort_running) roster_->end_all(finish_reason::cancelled);
+    if (o.options.abort_running) roster_->abort_all();
     if (o.options.kv == kv_policy::recompute) roster_->retract_all();
     model.replace_weights(o.from->tensors());
     new_version(std::move(o.options.version));
@@ -126,7 +126,7 @@ template <class P> class order_desk {
   }
   void carry_out(orders::pause const& o, outcome& out) {
     out.affected = int(jobs_->unfinished());
-    if (o.mode == pause_mode::abort) roster_->end_all(finish_reason::cancelled);
+    if (o.mode == pause_mode::abort) roster_->abort_all();
     if (o.mode == pause_mode::retract) roster_->retract_all();
     overtake();
     bool const wait = o.mode == pause_mode::wait && busy();
@@ -140,7 +140,7 @@ template <class P> class order_desk {
   }
   void carry_out(orders::abort const&, outcome& out) {
     out.affected = int(jobs_->unfinished());
-    roster_->end_all(finish_reason::cancelled);
+    roster_->abort_all();
   }
 
   loaded_parts<P>* parts_;

@@ -142,13 +142,18 @@ template <class P> class roster {
     ++stats_.preemptions;
   }
   /// Everyone who runs gives its pages back and is computed anew, under whatever weights there are then. A prompt whose
-  /// log-probabilities are not all known yet starts over, so that one set of weights gives all of them.
+  /// log-probabilities are wanted and not yet told is scored anew, wherever it is, so that one set of weights gives all of them.
   void retract_all() {
-    for (auto* c : running_) {
-      if (!c->owner->prompt_done()) c->owner->scored = 1;
-      preempt(*c);
-    }
+    for (auto* c : running_)
+      if (c->state == phase::running) preempt(*c);
+    for (auto& c : all_)
+      if (c->index == 0 && c->state != phase::finished && !c->announced) c->owner->scored = 1;
     settle();
+  }
+  /// Every request ends now, with what it has, and is forgotten: what is ordered next must not find it.
+  void abort_all() {
+    end_all(finish_reason::cancelled);
+    sweep();
   }
   void weights(std::uint64_t number) noexcept { deliver_.weights(number); }
 

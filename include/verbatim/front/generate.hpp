@@ -1,5 +1,6 @@
 // The in-process generator: requests in, completions out, on the calling thread. Uses only the engine's public surface.
 #pragma once
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@ namespace verbatim {
 /// Output tokens [begin, end) of a continuation that the same weights computed.
 struct weight_span {
   std::string version{};                 ///< their label
+  std::uint64_t number = 0;              ///< and their number, which no other weights of the engine have
   int begin = 0, end = 0;
 };
 
@@ -41,8 +43,8 @@ template <class P> std::vector<completion> generate(engine<P>& engine, std::span
   }
   std::size_t open = out.size();
   auto const note = [&](completion& c, event const& e) {
-    std::string label = engine.jobs().versions().label(e.weights);
-    if (c.weights.empty() || c.weights.back().version != label) c.weights.push_back({std::move(label), int(c.ids.size()), 0});
+    if (c.weights.empty() || c.weights.back().number != e.weights)
+      c.weights.push_back({engine.jobs().versions().label(e.weights), e.weights, int(c.ids.size()), 0});
     c.ids.push_back(e.sample.id);
     c.weights.back().end = int(c.ids.size());
     c.logprobs.push_back(e.sample.logprob);

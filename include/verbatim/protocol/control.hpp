@@ -2,7 +2,7 @@
 // engine, and its answer comes when the order has been carried out. Weights are brought into memory on the worker's thread,
 // while the engine goes on.
 // Who may: with admin keys, who has one. Without, everybody where the server is for this machine only, else nobody; requests
-// that a web page makes a browser send (they carry Origin) never.
+// that a web page makes a browser send (they carry Origin, Referer or Sec-Fetch-Site) never.
 // Threads: admit from any thread; work from any worker, once per request; `respond` is called once, perhaps on the engine's.
 #pragma once
 #include <algorithm>
@@ -51,7 +51,9 @@ class plane {
     if (!keys_.open()) return error_response({401, "this path needs an admin key: Authorization: Bearer KEY", "", "invalid_api_key"});
     if (!options_.open)
       return error_response({403, "this path is for administrators, and the server has no admin key", "", "control_disabled"});
-    if (!r.header("Origin").empty()) return error_response({403, "this path is not for web pages", "", "forbidden_origin"});
+    std::string_view const site = r.header("Sec-Fetch-Site");
+    bool const page = !r.header("Origin").empty() || !r.header("Referer").empty() || !(site.empty() || site == "none");
+    if (page) return error_response({403, "this path is not for web pages", "", "forbidden_origin"});
     return std::nullopt;
   }
   static bool is_weights(http_request const& r) noexcept {
@@ -193,7 +195,7 @@ class plane {
       for (json const& n : *list) n.is_string() ? names.push_back(n.get<std::string>()) : f.add("names", "expected an array of names");
     if (!f.report().empty()) return fail(f, to);
     std::string const only = names.size() == 1 ? names[0] : "";
-    send_json(orders::checksum{only}, to, [names](outcome const& out) {
+    send(orders::checksum{only}, to, [names](outcome const& out) {
       json sums = json::object();
       sha256_hash all;
       for (auto const& [name, hex] : out.checksums) {
@@ -201,7 +203,9 @@ class plane {
         sums[name] = hex;
         all.update(name + " " + hex + "\n");
       }
-      return json{{"checksums", sums}, {"checksum", to_hex(all.finish())}, {"weight_version", out.version}};
+      for (std::string const& name : names)   // a digest over less than was asked for would pass for one over all of it
+        if (!sums.contains(name)) return error_response({400, "the model has no weight named '" + std::string(wire::utf8_prefix(name, problems::value_bytes)) + "'", "names", "refused"});
+      return http_response{{}, dump_json(json{{"checksums", sums}, {"checksum", to_hex(all.finish())}, {"weight_version", out.version}})};
     });
   }
   void values(fields& f, respond const& to) const {

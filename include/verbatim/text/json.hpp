@@ -2,6 +2,7 @@
 // quadratic in the number of keys while parsing and knows no depth limit. Key order is kept (chat templates show it);
 // of duplicate keys the last value wins, at the place of the first, as in Python.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -20,7 +21,7 @@ using json = nlohmann::ordered_json;
 struct json_limits {
   int depth = 64;                        ///< nesting of arrays and objects
   std::size_t values = 64'000'000;       ///< all values and keys together
-  std::span<std::string_view const> drop{};   ///< keys whose values are read over: they are not kept, nor counted
+  std::span<std::string_view const> drop{};   ///< keys whose arrays are read over: they are not kept, nor counted
 };
 
 namespace detail {
@@ -45,8 +46,7 @@ class json_builder : public nlohmann::json_sax<json> {
   bool end_array() override { return close(); }
   bool key(string_t& v) override {
     if (dropping_) return true;
-    for (std::string_view const name : limits_.drop)
-      if (v == name) return dropping_ = true;
+    droppable_ = std::find(limits_.drop.begin(), limits_.drop.end(), v) != limits_.drop.end();
     key_ = std::move(v);
     return count();
   }
@@ -71,6 +71,7 @@ class json_builder : public nlohmann::json_sax<json> {
   }
   bool count() { return ++values_ <= limits_.values || fail("too many values"); }
   bool open(json v) {
+    if (std::exchange(droppable_, false) && v.is_array()) dropping_ = true, key_.clear();
     if (dropping_) return ++dropped_depth_ <= limits_.depth || fail("nested too deeply");
     if (!count()) return false;
     if (int(stack_.size()) >= limits_.depth) return fail("nested too deeply");
@@ -89,10 +90,8 @@ class json_builder : public nlohmann::json_sax<json> {
     return attach(std::move(top.value));
   }
   bool put(json v) {
-    if (dropping_) {
-      dropping_ = dropped_depth_ > 0;
-      return true;
-    }
+    if (dropping_) return true;
+    droppable_ = false;
     return count() && attach(std::move(v));
   }
   bool attach(json v) {
@@ -125,7 +124,7 @@ class json_builder : public nlohmann::json_sax<json> {
 
   json_limits limits_;
   std::size_t values_ = 0;
-  bool dropping_ = false;
+  bool dropping_ = false, droppable_ = false;   ///< inside of what is dropped; at a key whose array would be
   int dropped_depth_ = 0;
   std::string key_;
   std::vector<frame> stack_;

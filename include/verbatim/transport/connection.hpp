@@ -40,6 +40,7 @@ template <class Handler> struct http_shared {
   std::atomic<int> connections{0}, requests{0};
   std::atomic<std::size_t> body_bytes{0};
   std::atomic<bool> draining{false};
+  std::atomic<bool> own_body{false};   ///< one at a time: it may be as large as a model
 };
 
 template <class Handler> class connection : public std::enable_shared_from_this<connection<Handler>> {
@@ -158,6 +159,8 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     bool own = false;   // a body of the handler's own measure is not counted among the others
     if constexpr (requires { { shared_->handler->body_limit(r) } -> std::convertible_to<std::size_t>; })
       if (std::size_t const n = shared_->handler->body_limit(r); n > 0) limit = n, own = true;
+    if (own && shared_->own_body.exchange(true)) return refuse(409, "another body of this size is on its way");
+    own_ = own;
     if (parser_->content_length() && *parser_->content_length() > limit) return refuse(413, "the body is larger than " + std::to_string(limit) + " bytes");
     reserved_ = parser_->is_done() || own ? 0 : parser_->content_length() ? std::size_t(*parser_->content_length()) : limit;
     if (shared_->body_bytes.fetch_add(reserved_) + reserved_ > options().all_body_bytes) return refuse(503, "too many large requests at once");
@@ -266,6 +269,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     linger();
   }
   void end_request() {
+    if (std::exchange(own_, false)) shared_->own_body.store(false);
     shared_->body_bytes.fetch_sub(std::exchange(reserved_, 0));
     if (auto reply = std::exchange(reply_, nullptr); reply && !complete_) reply->cancel();
     if (std::exchange(open_, false)) shared_->requests.fetch_sub(1);
@@ -345,6 +349,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   step step_ = step::idle;
   framing frame_ = framing::sized;
   bool receiving_ = false, late_ = false, keep_alive_ = false, head_only_ = false, chunked_allowed_ = true;
+  bool own_ = false;   // of this connection is the one body that the handler measures
   bool open_ = false, head_sent_ = false, complete_ = false, writing_ = false, dirty_ = false;
 };
 

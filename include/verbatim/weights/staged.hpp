@@ -93,7 +93,7 @@ template <weight_source Source> staged all_of(Source& source) {
 
 /// The whole of a file. Throws error("checkpoint", 1) where it cannot be read.
 inline std::string read_whole(std::filesystem::path const& path) {
-  int const fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  int const fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw error("checkpoint", 1, path.string() + ": cannot be opened");
   struct closing { int fd; ~closing() { ::close(fd); } } const guard{fd};
   struct stat info {};

@@ -3,7 +3,6 @@
 #pragma once
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "verbatim/engine/weight_versions.hpp"
@@ -26,22 +25,16 @@ class provenance {
     if (e.forced) extend(forced_, 1);
     ++tokens_;
   }
-  /// `,"weight_versions":[{"version","start","end"}…]` under the labels of now; neighbours with one label are one span.
+  /// `,"weight_versions":[{"version","start","end"}…]`. A caller may give two sets of weights one label: they stay two spans.
   void put_versions(std::string& out, weight_versions const& names) const {
-    std::vector<std::pair<std::string, token_span>> shown;
-    for (token_span const& s : weights_) {
-      std::string label = names.label(s.what);
-      if (!shown.empty() && shown.back().first == label) shown.back().second.end = s.end;
-      else shown.emplace_back(std::move(label), s);
-    }
     out += ",\"weight_versions\":";
-    wire::put_list(out, shown, [&](auto const& one) {
+    wire::put_list(out, weights_, [&](token_span const& s) {
       out += "{\"version\":";
-      wire::put_string(out, one.first);
+      wire::put_string(out, names.label(s.what));
       out += ",\"start\":";
-      wire::put_integer(out, one.second.begin);
+      wire::put_integer(out, s.begin);
       out += ",\"end\":";
-      wire::put_integer(out, one.second.end);
+      wire::put_integer(out, s.end);
       out += '}';
     });
   }

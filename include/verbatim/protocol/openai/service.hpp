@@ -202,6 +202,9 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     fields_type f(body, "", p);
     chat_request r = read_chat(f, card_, options_.bounds, rules_);
     pin(f, r.common.ask.sampling, options_.pinned);
+    bool const bundle = r.common.ask.top_logprobs >= 0 && r.common.message_bundle.value_or(options_.answers.message_bundles);
+    if (bundle && r.common.ask.logprobs == logprobs_mode::raw)
+      f.add("logprobs_mode", "raw would put other log-probabilities on the message than those that were sampled with; use both");
     if (!acceptable(*to, f)) return;
     std::vector<request> asks(1, std::move(r.common.ask));
     if (auto e = tokenise(r.talk, *text_, chat_, rules_, asks[0].prompt)) return refuse(*to, std::move(*e));
@@ -209,7 +212,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     add_bad_words(*text_, r.common.bad_words, asks[0].sampling);
     answer_shape& shape = make_shape(*to, r.common, asks, "chatcmpl-");
     shape.logprobs = asks[0].top_logprobs >= 0;
-    shape.bundle = shape.logprobs && r.common.message_bundle.value_or(options_.answers.message_bundles);
+    shape.bundle = bundle;
     if (shape.bundle) shape.prompt_ids.assign(1, asks[0].prompt);
     shape.output = parsers_.rules(*text_, r.talk, asks[0]);
     to->expect(typename reply::chat_gather({*text_, shape}, shape, latency_, to->arrival()));
