@@ -33,7 +33,15 @@ struct tokens {
     }
   }
   void encode_with_special(std::string_view s, std::vector<token>& out) const { encode(s, out); }
-  std::string token_text(token id) const { return std::to_string(id); }
+  std::string token_text(token id) const { return id >= special_at ? specials[std::size_t(id - special_at)] : std::string(); }
+  std::string decode(std::vector<token> const& ids) const {
+    std::string out;
+    for (token id : ids)
+      if (id >= special_at) out += specials[std::size_t(id - special_at)];
+      else if (id >= pairs_at) out += {char('a' + (id - pairs_at) / 26), char('a' + (id - pairs_at) % 26)};
+      else out += char(id);
+    return out;
+  }
   token id_of(std::string const& special) const {
     for (std::size_t i = 0; i < specials.size(); ++i)
       if (specials[i] == special) return special_at + token(i);
@@ -54,15 +62,16 @@ std::vector<std::string> special_words(std::string const& source) {
 }
 
 struct rollout_counts {
-  int turns = 0, refused = 0;
+  int turns = 0, refused = 0, lost = 0, twice = 0, unshown = 0;
   std::map<std::string, int> why;
 };
 
-/// The special word that a template writes after an answer when such a message follows: an end of sequence of the model. -1: none.
+/// The special word that a template writes after an answer when such a message follows (none: ""): an end of sequence of the model.
+/// -1: none.
 token end_of(chat_template const& t, tokens const& text, std::string const& next) {
   json talk{{{"role", "user"}, {"content", "hi"}}, {{"role", "assistant"}, {"content", "QQQ"}}};
   if (next == "tool") talk[1]["tool_calls"] = {{{"id", "call_abcdef012"}, {"type", "function"}, {"function", {{"name", "look_up"}, {"arguments", json::object()}}}}};
-  talk.push_back({{"role", next}, {"content", "hi"}, {"tool_call_id", "call_abcdef012"}});
+  if (!next.empty()) talk.push_back({{"role", next}, {"content", "hi"}, {"tool_call_id", "call_abcdef012"}});
   try {
     std::string const all = t.render(talk);
     std::size_t const called = all.rfind("look_up"), said = all.find("QQQ"), at = next == "tool" ? called : said;
@@ -80,9 +89,10 @@ class rollout {
  public:
   rollout(chat_template const& t, tokens const& text, token end, std::uint32_t seed) : template_(t), text_(text), random_(seed) {
     rules_.vocabulary = text.vocabulary();
-    rules_.turn_ends = {end, text.id_of("</s>")};
-    if (token const before_tools = end_of(t, text, "tool"); before_tools >= 0) rules_.turn_ends.push_back(before_tools);
-    rules_.open_turns = leaves_turns_open(text, &t, rules_.turn_ends);
+    std::vector<token> ends{end, text.id_of("</s>")};
+    for (auto const* next : {"tool", ""})
+      if (token const other = end_of(t, text, next); other >= 0) ends.push_back(other);
+    rules_.turn_ends = named_ends(text, ends);
     end_ = end;
     card_.context = 1 << 20, card_.vocabulary = rules_.vocabulary;
   }
@@ -91,7 +101,7 @@ class rollout {
     json messages = json::array();
     bool const tools = below(2), reasons = below(2);
     if (below(2)) messages.push_back({{"role", "system"}, {"content", words()}});
-    messages.push_back({{"role", "user"}, {"content", words()}});
+    messages.push_back({{"role", "user"}, {"content", name_of(0) + words()}});
     std::vector<token> seen;
     for (int turn = 0; turn < 4; ++turn) {
       json body{{"messages", messages}};
@@ -101,6 +111,7 @@ class rollout {
       REQUIRE(prompt.size() >= seen.size());
       REQUIRE(std::equal(seen.begin(), seen.end(), prompt.begin()));
       ++n.turns;
+      if (turn > 0) check_rest({prompt.begin() + std::ptrdiff_t(seen.size()), prompt.end()}, body, messages.back()["content"], turn, n);
       json answer = answer_to(tools, reasons);
       auto const sampled = sample(answer);
       answer["prompt_token_ids"] = prompt;
@@ -109,13 +120,14 @@ class rollout {
       seen = prompt;
       seen.insert(seen.end(), sampled.begin(), sampled.end());
       messages.push_back(answer);
-      if (answer.contains("tool_calls")) messages.push_back({{"role", "tool"}, {"tool_call_id", "call_abcdef012"}, {"name", "look_up"}, {"content", words()}});
-      else messages.push_back({{"role", "user"}, {"content", words()}});
+      if (answer.contains("tool_calls")) messages.push_back({{"role", "tool"}, {"tool_call_id", "call_abcdef012"}, {"name", "look_up"}, {"content", name_of(turn + 1) + words()}});
+      else messages.push_back({{"role", "user"}, {"content", name_of(turn + 1) + words()}});
     }
   }
 
  private:
   int below(int n) { return int(random_() % unsigned(n)); }
+  static std::string name_of(int turn) { return "message" + std::to_string(turn) + "begins "; }
   std::string words() {
     std::string out;
     for (int i = 1 + below(6); i > 0; --i) {
@@ -139,6 +151,25 @@ class rollout {
     if (how == 0) out.push_back(end_);
     if (how == 1) out.push_back(text_.id_of("</s>"));
     return out;
+  }
+  /// What was appended must be the end of the template's own text, with the whole new message in it, once.
+  void check_rest(std::vector<token> const& rest, json const& body, std::string const& said, int turn, rollout_counts& n) {
+    problems p;
+    json const parsed = parse_json(dump_json(body));
+    fields f(parsed, "", p);
+    conversation const talk = read_conversation(f, {}, rules_);
+    std::string const full = template_.render(talk.messages, talk.tools, talk.kwargs, {.add_generation_prompt = true}), tail = text_.decode(rest);
+    REQUIRE(full.size() >= tail.size());
+    CHECK(full.substr(full.size() - tail.size()) == tail);
+    auto const times = [&](std::string_view word) {
+      int out = 0;
+      for (std::size_t at = 0; (at = tail.find(word, at)) != tail.npos; ++at) ++out;
+      return out;
+    };
+    if (full.find(said) == full.npos) ++n.unshown;   // some templates know no results of tools
+    else n.lost += times(said) == 0;
+    n.twice += times(said) > 1;
+    for (int earlier = 0; earlier < turn; ++earlier) n.twice += times(name_of(earlier)) > 0;
   }
   /// By the way of chat and by that of /tokenize, which must agree. Empty: refused.
   std::vector<token> prompt_of(json const& body, rollout_counts& n) {
@@ -183,7 +214,7 @@ std::vector<std::filesystem::path> real_templates() {
 TEST_CASE("protocol/splice: prompts begin with what was fed and sampled, over every real template") {
   auto const paths = real_templates();
   if (paths.empty()) return skip("no chat templates in the test data");
-  int kept = 0, turns = 0, refusals = 0;
+  int kept = 0, turns = 0, refusals = 0, lost = 0, twice = 0, unshown = 0;
   for (auto const& path : paths) {
     CAPTURE(path.string());
     std::string const source = read_bytes(path);
@@ -192,16 +223,19 @@ TEST_CASE("protocol/splice: prompts begin with what was fed and sampled, over ev
     token const found = end_of(t, text, "user"), end = found < 0 ? text.id_of("</s>") : found;
     rollout_counts n;
     for (std::uint32_t seed = 0; seed < 24; ++seed) rollout(t, text, end, seed).play(n);
-    turns += n.turns, refusals += n.refused;
+    turns += n.turns, refusals += n.refused, lost += n.lost, twice += n.twice, unshown += n.unshown;
     bool const good = n.turns >= 40;   // of at most 96; a template may refuse roles, tools or reasoning
     kept += good;
-    if (!good || n.why.contains("prefix_mismatch")) {
+    if (!good || n.why.contains("prefix_mismatch") || n.lost + n.twice > 0) {
       std::cout << path.filename().string() << ": " << n.turns << " turns";
       for (auto const& [code, times] : n.why) std::cout << ", " << times << " " << code;
+      if (n.lost + n.twice > 0) std::cout << ", lost " << n.lost << ", twice " << n.twice;
       std::cout << "\n";
     }
   }
   std::cout << paths.size() << " templates, " << kept << " with at least 40 turns of 96; " << turns << " turns whose prompt begins exactly, "
-            << refusals << " refused\n";
+            << refusals << " refused; messages lost " << lost << ", twice " << twice << ", left out by the template itself " << unshown << "\n";
+  CHECK(lost == 0);
+  CHECK(twice == 0);
   CHECK(kept * 10 >= int(paths.size()) * 8);
 }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -60,7 +61,10 @@ struct text {
   bool is_stop(token id) const { return id == end_turn; }
 };
 
-struct render_options { bool add_generation_prompt = true, continue_final_message = false; };
+struct render_options {
+  bool add_generation_prompt = true, continue_final_message = false;
+  std::optional<std::tm> now{};
+};
 
 /// ChatML, with tools and keyword arguments shown as JSON; the argument "open" (a string) ends the prompt.
 struct chat_template {

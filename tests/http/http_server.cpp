@@ -282,6 +282,7 @@ TEST_CASE("transport/http: addresses and keys") {
   CHECK(number({.address = "0.0.0.0"}) == 1);
   CHECK(number({.address = "example.org"}) == 2);
   CHECK(number({.api_keys = {""}}) == 4);
+  CHECK(number({.pinned = {verbatim::openai_v1::pinning::reject, {}}}) == 5);
   fake::server server({.api_keys = {"secret", "other"}});
   client c(server.port());
   CHECK(c.get("/health").status == 200);

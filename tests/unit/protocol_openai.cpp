@@ -96,6 +96,35 @@ TEST_CASE("protocol/openai/service: every field refuses every other type") {
   for (auto value : values) CHECK(b.status("/v1/completions", "{\"prompt\":" + std::string(value) + "}") == (std::string_view(value) == "\"x\"" ? 200 : 422));
 }
 
+TEST_CASE("protocol/openai/service: tokens that come with messages, and what must come with them") {
+  bench b;
+  auto const status = [&](std::string messages, std::string more = "") { return b.status("/v1/chat/completions", R"({"max_tokens":1,"messages":[)" + messages + "]" + more + "}"); };
+  std::string const user = R"({"role":"user","content":"hi"},)", next = R"(,{"role":"user","content":"more"})";
+  CHECK(status(user + R"({"role":"assistant","content":null})" + next) == 200);
+  CHECK(status(user + R"({"role":"assistant"})" + next) == 422);
+  CHECK(status(R"({"role":"user","content":null})") == 422);
+  std::string const whole = R"({"role":"assistant","content":"a","prompt_token_ids":[5,6],"generation_token_ids":[7]})";
+  CHECK(status(user + whole + next) == 200);
+  for (auto const* half : {R"({"role":"assistant","content":"a","prompt_token_ids":[5,6]})", R"({"role":"assistant","content":"a","generation_token_ids":[5]})"}) {
+    CHECK(status(user + half + next) == 422);
+    CHECK(status(user + half + next + "," + whole + next) == 422);   // an earlier one too
+  }
+  CHECK(status(user + whole, R"(,"return_message_token_ids":true)") == 422);
+  CHECK(status(user + whole, R"(,"return_message_token_ids":true,"logprobs":true)") == 200);
+}
+
+TEST_CASE("protocol/openai/service: a model without a chat template, and prompts without tokens") {
+  fake::engine engine;
+  service_type bare(engine.text(), nullptr, engine.jobs(), card(), {});
+  auto const post = [&](char const* path, char const* body) {
+    return in_process<service_type>(bare).call({"POST", path, {{"Content-Type", "application/json"}}, body});
+  };
+  auto const refused = post("/v1/chat/completions", R"({"messages":[{"role":"user","content":"hi"}]})");
+  CHECK(refused.head.status == 422);
+  CHECK(parse_json(refused.body)["error"]["code"] == "no_chat_template");
+  CHECK(post("/v1/completions", R"({"prompt":""})").head.status == 422);
+}
+
 TEST_CASE("protocol/openai/service: a streamed answer adds up to the whole one, at every length") {
   bench b;
   for (int limit = 1; limit <= 40; ++limit) {

@@ -45,10 +45,13 @@ struct openai {
 };
 
 /// Throws error("transport", 1) for an address that others can reach without a key, ("transport", 4) for an empty key.
+/// ("transport", 5) for pinned sampling without a pair to pin to.
 inline void check_exposure(openai const& o) {
   for (auto const* keys : {&o.api_keys, &o.admin_keys})
     for (auto const& key : *keys)
       if (key.empty()) throw error("transport", 4, "an API key is empty");
+  if (o.pinned.mode != openai_v1::pinning::off && o.pinned.allowed.empty())
+    throw error("transport", 5, "sampling is pinned, but no pair of temperature and top_p is given");
   if (!bind_address(o.address).is_loopback() && o.api_keys.empty() && !o.allow_open)
     throw error("transport", 1, "other machines can reach " + o.address + ": set an API key, or allow open access explicitly");
 }

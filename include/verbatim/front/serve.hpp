@@ -8,7 +8,7 @@
 
 namespace verbatim {
 
-/// Serves until SIGINT or SIGTERM (or `options.stop`), then drains; gives 0. Throws error("transport", 1..4) before it
+/// Serves until SIGINT or SIGTERM (or `options.stop`), then drains; gives 0. Throws error("transport", 1..5) before it
 /// listens, error("engine", 8) when the model has no tokenizer.
 template <class P> int serve(engine<P>& engine, openai options = {}) { return serve_with(engine, std::move(options)); }
 

@@ -21,6 +21,7 @@ inline chat_request read_chat(fields& f, model_card const& card, request_bounds 
   fit_forced(f, r.common);
   bool const logprobs = f.boolean("logprobs").value_or(false);
   r.common.message_bundle = f.boolean("return_message_token_ids");
+  if (r.common.message_bundle.value_or(false) && !logprobs) f.add("return_message_token_ids", "only with logprobs: true");
   auto const top = f.integer("top_logprobs", 0, card.max_logprobs);
   if (top.value_or(0) > 0 && !logprobs) f.add("top_logprobs", "only with logprobs: true");
   if (logprobs && f.is_null("top_logprobs")) f.add("top_logprobs", "null says neither how many nor none; leave it out or give a number", "null_value");

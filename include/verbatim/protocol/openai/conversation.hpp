@@ -1,7 +1,6 @@
 // A conversation as chat and /tokenize take it, and the one way from it to a prompt: template, tokenizer, and, where earlier
 // turns bring the ids that were fed and sampled, the splice that makes the prompt begin with exactly these.
 #pragma once
-#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -10,35 +9,25 @@
 #include <vector>
 
 #include "verbatim/core/error.hpp"
+#include "verbatim/protocol/openai/exact_prompt.hpp"
 #include "verbatim/protocol/openai/messages.hpp"
 #include "verbatim/protocol/openai/sampling_fields.hpp"
-#include "verbatim/protocol/splice.hpp"
+#include "verbatim/text/jinja/template.hpp"
 
 namespace verbatim::openai_v1 {
 
 /// What a server knows about conversations with its model.
 struct chat_rules {
   json kwargs = json::object();          ///< for the template, where a request does not say otherwise
-  std::vector<token> turn_ends{};        ///< the ids that end a turn: the model's and the tokenizer's ends of sequence
+  std::vector<turn_end> turn_ends{};     ///< what ends a turn: the model's and the tokenizer's ends of sequence
   int vocabulary = 0;
-  bool open_turns = false;               ///< see leaves_turns_open
 };
 
-/// Whether the template ends an assistant's turn only when another follows. Tried with a conversation of two words.
-template <class Text, class Chat> bool leaves_turns_open(Text const& text, Chat const* chat, std::vector<token> const& ends) {
-  constexpr std::string_view mark = "QXZ";
-  if (!chat) return false;
-  try {
-    json talk = json::array({{{"role", "user"}, {"content", "a"}}, {{"role", "assistant"}, {"content", mark}}});
-    std::string const all = chat->render(talk, nullptr, json::object(), {.add_generation_prompt = false, .continue_final_message = false});
-    std::size_t const at = all.rfind(mark);
-    if (at == all.npos) return false;
-    std::vector<token> rest;
-    text.encode(std::string_view(all).substr(at + mark.size()), rest);
-    return std::none_of(rest.begin(), rest.end(), [&](token id) { return std::find(ends.begin(), ends.end(), id) != ends.end(); });
-  } catch (error const&) {
-    return false;
-  }
+/// The ids that end a turn, with what stands for them in a rendered conversation.
+template <class Text> std::vector<turn_end> named_ends(Text const& text, std::vector<token> const& ids) {
+  std::vector<turn_end> out;
+  for (token const id : ids) out.push_back({id, std::string(text.token_text(id))});
+  return out;
 }
 
 /// The conversation and how to render it.
@@ -72,11 +61,13 @@ inline void read_exact(fields& f, conversation& c, chat_rules const& rules) {
     fields g(m, f.at("messages." + std::to_string(i)), f.report());
     json const *prompt = g.find("prompt_token_ids"), *generation = g.find("generation_token_ids");
     if (!prompt && !generation) continue;
-    if (!prompt || !generation) return g.add(prompt ? "generation_token_ids" : "prompt_token_ids", "missing: prompt_token_ids and generation_token_ids come together");
-    read_ids(g, "prompt_token_ids", rules.vocabulary, std::size_t(1) << 24, c.exact);
-    read_ids(g, "generation_token_ids", rules.vocabulary, std::size_t(1) << 24, c.exact);
-    c.exact_messages = i + 1;
-    return;
+    if (!prompt || !generation) {
+      g.add(prompt ? "generation_token_ids" : "prompt_token_ids", "missing: prompt_token_ids and generation_token_ids come together");
+    } else if (c.exact_messages == 0) {   // the last one
+      read_ids(g, "prompt_token_ids", rules.vocabulary, std::size_t(1) << 24, c.exact);
+      read_ids(g, "generation_token_ids", rules.vocabulary, std::size_t(1) << 24, c.exact);
+      c.exact_messages = i + 1;
+    }
   }
 }
 
@@ -129,28 +120,25 @@ inline conversation read_conversation(fields& f, request_bounds const& bounds, c
 template <class Text, class Chat>
 std::optional<api_error> tokenise(conversation const& talk, Text const& text, Chat const* chat, chat_rules const& rules, std::vector<token>& out) {
   if (!chat)
-    return api_error{400, "this model brings no chat template; use /v1/completions", "messages", "no_chat_template"};
-  auto const ids_of = [&](json const& messages, bool generation_prompt) {
-    std::string const prompt = chat->render(messages, talk.tools, talk.kwargs,
-                                            {.add_generation_prompt = generation_prompt, .continue_final_message = talk.continue_final_message});
-    std::vector<token> ids;
-    if (talk.special_tokens) text.encode_with_special(prompt, ids); else text.encode(prompt, ids);
-    return ids;
+    return api_error{422, "this model brings no chat template; use /v1/completions", "messages", "no_chat_template"};
+  auto const now = jinja::local_now();   // of one request: its renderings must agree
+  auto const render = [&](json const& messages, bool whole) {
+    return chat->render(messages, talk.tools, talk.kwargs,
+                        {.add_generation_prompt = whole && talk.add_generation_prompt, .continue_final_message = talk.continue_final_message, .now = now});
   };
   try {
-    out = ids_of(talk.messages, talk.add_generation_prompt);
-    if (!talk.exact.empty()) {
-      json before = json::array();
-      for (std::size_t i = 0; i < talk.exact_messages && i < talk.messages.size(); ++i) before.push_back(talk.messages[i]);
-      spliced joined = splice(talk.exact, ids_of(before, false), out, rules.turn_ends, rules.open_turns);
-      if (joined.error)   // never a prompt that only nearly begins as it must
-        return api_error{400, "the conversation cannot be continued from the tokens that it must begin with: " + std::string(joined.error), "messages", "prefix_mismatch"};
-      out = std::move(joined.ids);
+    std::string const prompt = render(talk.messages, true);
+    if (talk.exact.empty()) {
+      if (talk.special_tokens) text.encode_with_special(prompt, out); else text.encode(prompt, out);
+    } else {
+      out = talk.exact;
+      if (char const* why = append_rest(out, talk.messages, talk.exact_messages - 1, prompt, rules.turn_ends, text, render))   // never a prompt that only nearly begins as it must
+        return api_error{400, "the conversation cannot be continued from the tokens that it must begin with: " + std::string(why), "messages", "prefix_mismatch"};
     }
   } catch (error const& e) {
     return api_error{422, "the chat template refused: " + std::string(wire::utf8_prefix(e.message(), problems::message_bytes)), "messages", "template_error"};
   }
-  if (out.empty()) return api_error{400, "the rendered prompt has no tokens", "messages"};
+  if (out.empty()) return api_error{422, "the rendered prompt has no tokens", "messages"};
   return std::nullopt;
 }
 

@@ -96,7 +96,7 @@ inline json read_message(json const& in, std::string const& path, problems& p) {
   json const* content = f.find("content");
   json const* calls = f.array("tool_calls", 1024);
   bool const assistant = one_of(role, {"assistant"});
-  if (!content && !(assistant && (calls || in.contains("refusal") || in.contains("reasoning") || in.contains("reasoning_content"))))
+  if (!content && !(assistant && (calls || in.contains("content") || in.contains("refusal") || in.contains("reasoning") || in.contains("reasoning_content"))))
     p.add(path + ".content", "missing");
   json out = json::object();
   for (auto const& [key, value] : in.items()) {   // a template may look at keys of its own family: they stay

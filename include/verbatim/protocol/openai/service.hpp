@@ -53,7 +53,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
       : text_(&text), chat_(chat), jobs_(&jobs), card_(std::move(card)), options_(std::move(options)), keys_(options_.api_keys),
         control_(jobs, {options_.admin_keys, options_.local_hosts_only, options_.refit_bytes, card_.name}),
         parsers_(text, chat, options_.reasoning_parser, options_.tool_parser),
-        rules_{options_.template_kwargs, card_.turn_ends, card_.vocabulary, leaves_turns_open(text, chat, card_.turn_ends)} {}
+        rules_{options_.template_kwargs, named_ends(text, card_.turn_ends), card_.vocabulary} {}
 
   /// No new generations; what runs goes on.
   void drain() noexcept { draining_.store(true); }
@@ -239,7 +239,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
         ask.prompt = std::move(std::get<std::vector<token>>(prompt));
         if (r.echo) shown.push_back(text_->decode(ask.prompt, ask.skip_special_tokens));
       }
-      if (ask.prompt.empty()) return refuse(*to, {400, "a prompt has no tokens", "prompt"});
+      if (ask.prompt.empty()) return refuse(*to, {422, "a prompt has no tokens", "prompt"});
       if (auto e = fit_context(g, ask, card_.context, "prompt")) return refuse(*to, std::move(*e));
     }
     answer_shape& shape = make_shape(*to, g, asks, "cmpl-");

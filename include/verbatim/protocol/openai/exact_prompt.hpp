@@ -1,0 +1,76 @@
+// A prompt that begins with exactly the ids that were fed and sampled before (protocol/splice.hpp finds the place), from a
+// conversation and its chat template.
+#pragma once
+#include <cstddef>
+#include <cstring>
+#include <ctime>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "verbatim/protocol/fields.hpp"
+#include "verbatim/protocol/splice.hpp"
+
+namespace verbatim::openai_v1 {
+
+namespace detail {
+
+/// A word that `text` does not hold. Linear in `text` but for a hostile one, which is refused: empty.
+inline std::string unused_word(std::string_view text) {
+  for (int n = 0; n < 8; ++n) {
+    std::string word = "QXZ" + std::to_string(n) + "ZXQ";
+    if (!::memmem(text.data(), text.size(), word.data(), word.size())) return word;
+  }
+  return {};
+}
+
+/// The message with a mark in place of what was answered: its text and the arguments of its last call.
+inline json marked(json message, std::string const& mark) {
+  auto const calls = message.find("tool_calls");
+  bool const called = calls != message.end() && calls->is_array() && !calls->empty();
+  json const* const content = message.contains("content") ? &message["content"] : nullptr;
+  bool const said = content && content->is_string() && !content->get_ref<std::string const&>().empty();
+  if (said || !called) message["content"] = mark;
+  if (called) message["tool_calls"].back()["function"]["arguments"] = json{{mark, mark}};
+  return message;
+}
+
+inline std::string_view after_last(std::string_view text, std::string const& mark, bool& found) {
+  std::size_t const at = text.rfind(mark);
+  found = found && at != text.npos;
+  return at == text.npos ? std::string_view() : text.substr(at + mark.size());
+}
+
+}  // namespace detail
+
+/// Appends to `exact` what the template writes after the message `owner`, the last that `exact` stands for. `render(messages,
+/// whole)` gives the text of messages, with the prompt for an answer where `whole`; `text` encodes. Returns why not, or null;
+/// then `exact` is as it was.
+template <class Text, class Render>
+char const* append_rest(std::vector<token>& exact, json const& messages, std::size_t owner, std::string_view full, std::span<turn_end const> ends,
+                        Text const& text, Render const& render) {
+  std::string const mark = detail::unused_word(full);
+  if (mark.empty()) return "its text is made to confuse";
+  json talk = messages;
+  talk[owner] = detail::marked(std::move(talk[owner]), mark);
+  std::string const whole = render(talk, true);
+  while (talk.size() > owner + 1) talk.erase(talk.size() - 1);
+  std::string const part = render(talk, false);
+  bool found = true;
+  auto const before = detail::after_last(part, mark, found), after = detail::after_last(whole, mark, found);
+  if (!found) return "the template does not show the answer that they end with";
+  seam const joint = find_seam(before, after, ends, exact.back());
+  if (joint.error) return joint.error;
+  if (full.size() < joint.rest.size() || full.substr(full.size() - joint.rest.size()) != joint.rest)
+    return "what the template writes after an answer depends on the answer";
+  // The end is encoded with what follows, since it may take spaces beside it, and then left out.
+  std::vector<token> rest;
+  text.encode(joint.rest, rest);
+  if (joint.given >= 0 && (rest.empty() || rest.front() != joint.given)) return "the tokenizer does not know the template's end of a turn";
+  exact.insert(exact.end(), rest.begin() + (joint.given >= 0), rest.end());
+  return nullptr;
+}
+
+}  // namespace verbatim::openai_v1
