@@ -22,6 +22,7 @@ model_card card() {
   c.context = 4096;
   c.vocabulary = fake::vocabulary;
   c.contract = 0xabcdef;
+  c.turn_ends = {fake::end_turn};
   return c;
 }
 
