@@ -125,6 +125,7 @@ class engine {
   std::vector<token> const& turn_ends() const { return turn_ends_; }
 
   bool poll() {
+    if (hung_.load()) return false;
     for (job j; jobs_.pop(j);) take(std::move(j));
     for (command c; jobs_.pop(c);) {
       outcome out;
@@ -163,6 +164,7 @@ class engine {
 
   /// Outcomes of orders wait until this is taken back: another order meets one that is under way.
   void hold_orders(bool now) { hold_.store(now); }
+  void hang(bool now) { hung_.store(now); }   ///< as an engine whose device does not answer
 
  private:
   /// Weights are refused unless there is a tensor "good"; they are the values of "good".
@@ -308,7 +310,7 @@ class engine {
   std::vector<std::unique_ptr<sequence_state>> live_;
   std::vector<std::pair<std::shared_ptr<job>, int>> open_;
   engine_stats stats_{};
-  std::atomic<bool> hold_{false};
+  std::atomic<bool> hold_{false}, hung_{false};
   std::vector<std::pair<outcome_sink, outcome>> held_;
   std::vector<float> weights_;
   std::uint64_t number_ = 0;

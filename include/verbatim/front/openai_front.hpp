@@ -28,6 +28,7 @@ struct openai {
   std::vector<std::string> api_keys{};       ///< Authorization: Bearer KEY, everywhere but on /health
   std::vector<std::string> admin_keys{};     ///< for the control routes: new weights, pauses, aborts; good for the others too
   std::size_t refit_bytes = 0;               ///< of new weights in one body; 0: three times what the model takes
+  std::chrono::milliseconds health_patience{20'000};   ///< how long /health_generate waits for a token
   openai_v1::answer_defaults answers{};      ///< what answers look like; openai_v1::gym for NeMo Gym and NeMo RL
   json template_kwargs = json::object();     ///< for the chat template; a request's own win
   openai_v1::pinned_sampling pinned{};       ///< sampling values that requests must have, or get
@@ -83,7 +84,7 @@ template <class Text, class Chat> class openai_front {
 
  private:
   static openai_v1::service_options service(openai const& o) {
-    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .admin_keys = o.admin_keys, .refit_bytes = o.refit_bytes, .answers = o.answers, .template_kwargs = o.template_kwargs, .pinned = o.pinned, .bounds = o.bounds,
+    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .admin_keys = o.admin_keys, .refit_bytes = o.refit_bytes, .health_patience = o.health_patience, .answers = o.answers, .template_kwargs = o.template_kwargs, .pinned = o.pinned, .bounds = o.bounds,
             .reasoning_parser = o.reasoning_parser, .tool_parser = o.tool_parser};
   }
   static http_options http(openai const& o) {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -23,6 +24,7 @@
 #include "verbatim/protocol/control_routes.hpp"
 #include "verbatim/protocol/error_body.hpp"
 #include "verbatim/protocol/fields.hpp"
+#include "verbatim/protocol/health_probe.hpp"
 #include "verbatim/protocol/key_ring.hpp"
 #include "verbatim/protocol/live_requests.hpp"
 #include "verbatim/weights/staged.hpp"
@@ -34,13 +36,15 @@ struct options {
   bool open = false;                   ///< without admin keys, who reaches the server may steer it
   std::size_t refit_bytes = 0;         ///< of a body with weights
   std::string model{};                 ///< its name
+  std::chrono::milliseconds patience{20'000};   ///< how long /health_generate waits for a token
 };
 
 using respond = std::function<void(http_response)>;
 
 class plane {
  public:
-  plane(inbox& jobs, options o) : jobs_(&jobs), options_(std::move(o)), keys_(options_.admin_keys) {}
+  plane(inbox& jobs, options o)
+      : jobs_(&jobs), options_(std::move(o)), keys_(options_.admin_keys), probe_(std::make_shared<health_probe>(options_.patience)) {}
 
   live_requests& live() const noexcept { return live_; }
   /// Whether this is an administrator's key.
@@ -61,10 +65,11 @@ class plane {
     kind = kind.substr(0, kind.find(';'));
     return same_name(kind, "application/octet-stream") || same_name(kind, "application/x-safetensors");
   }
+  void tick() const { probe_->tick(); }
   std::size_t refit_bytes() const noexcept { return options_.refit_bytes; }
 
   /// Throws error("json", 1) for a body that is no JSON object, error("engine", 2) when the engine shuts down; otherwise calls
-  /// `to` once.
+  /// `to` once. Until then `tick` is to be called now and then.
   void work(http_request& r, respond to) const {
     route const at = *find_route(r.path());
     bool const raw = at.what == verb::refit && is_weights(r);
@@ -79,7 +84,7 @@ class plane {
       case verb::version: return to({{}, dump_json(json{{"weight_version", jobs_->versions().label()}})});
       case verb::relabel: return relabel(f, to);
       case verb::flush: return send(orders::flush{}, to, [](outcome const&) { return http_response{{.content_type = "text/plain"}, "Cache flushed.\n"}; });
-      case verb::reset: return send_checked(f, orders::flush{.running = f.boolean("reset_running_requests").value_or(false)}, to, [](outcome const&) { return json::object(); });
+      case verb::reset: return send_checked(f, orders::flush{.running = flag(f, "reset_running_requests")}, to, [](outcome const&) { return json::object(); });
       case verb::pause: return pause(f, to, true);
       case verb::pause_generation: return pause(f, to, false);
       case verb::resume: return send_json(orders::resume{}, to, [](outcome const&) { return json{{"status", "resumed"}}; });
@@ -91,6 +96,7 @@ class plane {
       case verb::values: return values(f, to);
       case verb::world_size: return to({{}, "{\"world_size\":1}"});
       case verb::generate_health: return generate_health(to);
+      case verb::loads: return loads(to, r.path() == "/get_load");
       case verb::model_info:
         return to({{}, dump_json(json{{"model_path", options_.model}, {"tokenizer_path", options_.model}, {"is_generation", true},
                                       {"preferred_sampling_params", nullptr}, {"weight_version", jobs_->versions().label()}})});
@@ -101,13 +107,21 @@ class plane {
   static constexpr std::size_t label_bytes = 128;
 
   static std::string text(fields& f, std::string_view name) { return f.text(name, 4096).value_or(""); }
+  /// A boolean, which queries also write as 0 and 1.
+  static bool flag(fields& f, std::string_view name, bool otherwise = false) {
+    json const* v = f.find(name);
+    if (v && (*v == "0" || *v == "1")) return *v == "1";
+    return f.boolean(name).value_or(otherwise);
+  }
   static void fail(fields& f, respond const& to) {
     api_error e = f.report().error();
     e.status = 422;
     to(error_response(e));
   }
-  /// A label of weights: short, and fit for a header.
+  /// A label of weights: short, and fit for a header. A trainer may count its steps: an integer is its digits.
   static std::string label(fields& f, std::string_view name) {
+    json const* v = f.find(name);
+    if (v && v->is_number_integer()) return v->dump();
     std::string out = text(f, name);
     bool bad = out.size() > label_bytes;
     for (char c : out) bad = bad || static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -139,8 +153,8 @@ class plane {
   static refit_options read_options(fields& f) {
     refit_options o;
     o.version = label(f, "weight_version");
-    o.abort_running = f.boolean("abort_all_requests").value_or(false);
-    bool const flush = f.boolean("flush_cache").value_or(true);
+    o.abort_running = flag(f, "abort_all_requests");
+    bool const flush = flag(f, "flush_cache", true);
     std::string const kv = text(f, "kv_policy");
     if (kv.empty()) o.kv = flush ? kv_policy::recompute : kv_policy::keep;
     else if (kv == "keep") o.kv = kv_policy::keep;
@@ -180,7 +194,7 @@ class plane {
   void relabel(fields& f, respond const& to) const {
     std::string name = label(f, "new_version");
     if (name.empty()) f.add("new_version", "missing");
-    bool const abort = f.boolean("abort_all_requests").value_or(false);
+    bool const abort = flag(f, "abort_all_requests");
     if (!f.report().empty()) return fail(f, to);
     if (abort) jobs_->command_engine(orders::abort{}, nullptr);
     send_json(orders::relabel{std::move(name)}, to, [](outcome const& out) {
@@ -231,24 +245,24 @@ class plane {
   // ---- pauses and aborts
 
   void pause(fields& f, respond const& to, bool vllm) const {
-    orders::pause o{.mode = pause_mode::abort, .flush = f.boolean("clear_cache").value_or(vllm)};
+    orders::pause o{.mode = pause_mode::abort, .flush = flag(f, "clear_cache", vllm)};
     std::string const mode = text(f, "mode");
     if (mode == "wait") o.mode = pause_mode::wait;
     else if (mode == "keep" || mode == "in_place") o.mode = pause_mode::keep;
     else if (mode == "retract") o.mode = pause_mode::retract;
-    else if (mode.empty() && f.boolean("wait_for_inflight_requests").value_or(false)) o.mode = pause_mode::wait;
+    else if (mode.empty() && flag(f, "wait_for_inflight_requests")) o.mode = pause_mode::wait;
     else if (!mode.empty() && mode != "abort") f.add("mode", "expected abort, wait, keep, in_place or retract");
     send_checked(f, o, to, [vllm](outcome const& out) {
       return vllm ? json{{"status", "paused"}} : json{{"message", std::to_string(out.affected) + " requests are paused or ended"}, {"status", "ok"}};
     });
   }
   void abort_one(fields& f, respond const& to) const {
-    bool const all = f.boolean("abort_all").value_or(false);
+    bool const all = flag(f, "abort_all");
     std::string const id = text(f, "rid");
     if (!all && id.empty()) f.add("rid", "rid, or abort_all: true, is needed");
     if (!f.report().empty()) return fail(f, to);
     if (all) return send(orders::abort{}, to, [](outcome const&) { return http_response{{.content_type = "text/plain"}, ""}; });
-    live_.abort(id);
+    live_.abort_beginning(id);   // SGLang's meaning: a rollout names its requests with one beginning
     to({{.content_type = "text/plain"}, ""});
   }
   void abort_many(fields& f, respond const& to) const {
@@ -262,21 +276,24 @@ class plane {
     for (auto const& id : ids) n += live_.abort(id);
     to({{}, dump_json(answer(n))});
   }
-  /// Whether tokens can come out: one is asked for. An engine that is at work for others answers no later.
+  /// Whether tokens can come out.
   void generate_health(respond const& to) const {
     if (jobs_->paused()) return to(error_response({503, "the engine is paused", "", "paused", 1}));
-    auto const once = std::make_shared<std::atomic<bool>>(false);
-    jobs_->submit({.prompt = {0}, .max_tokens = 1, .ignore_eos = true}, [to, once](event const& e) {
-      if (e.what != event::kind::finished || once->exchange(true)) return;
-      if (e.finish == finish_reason::error) to(error_response({503, std::string(e.error), "", "engine_error", 1}));
-      else to({{.content_type = "text/plain"}, ""});
-    });
+    probe_->ask(*jobs_, to);
+  }
+  /// How much there is to do, for one engine of one rank.
+  void loads(respond const& to, bool list) const {
+    engine_stats const s = jobs_->stats();
+    int const unfinished = int(jobs_->unfinished()), waiting = std::max(0, unfinished - int(s.running));
+    json one{{"dp_rank", 0}, {"num_reqs", unfinished}, {"num_running_reqs", unfinished - waiting}, {"num_waiting_reqs", waiting}, {"num_total_reqs", unfinished}};
+    to({{}, dump_json(list ? json::array({std::move(one)}) : json{{"loads", json::array({std::move(one)})}})});
   }
 
   inbox* jobs_;
   options options_;
   key_ring keys_;
   mutable live_requests live_;
+  std::shared_ptr<health_probe> probe_;
   /// Shared with orders, which may be told of after this is gone.
   std::shared_ptr<std::atomic<bool>> busy_ = std::make_shared<std::atomic<bool>>(false);
 };

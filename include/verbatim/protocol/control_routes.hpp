@@ -14,7 +14,7 @@ namespace verbatim::control {
 
 enum class verb : std::uint8_t {
   refit_from_disk, refit, version, relabel, flush, reset, pause, resume, is_paused, pause_generation, continue_generation,
-  abort_one, abort_many, checksum, values, world_size, generate_health, model_info
+  abort_one, abort_many, checksum, values, world_size, generate_health, model_info, loads
 };
 
 /// `changes`: only for who may steer; the others are for every client.
@@ -25,7 +25,7 @@ struct route {
 };
 
 inline std::optional<route> find_route(std::string_view path) noexcept {
-  static constexpr std::array<route, 22> routes{{
+  static constexpr std::array<route, 24> routes{{
       {"/update_weights_from_disk", verb::refit_from_disk, false, true, true},
       {"/update_weights", verb::refit, false, true, true},
       {"/get_weight_version", verb::version, true, true, false},
@@ -46,6 +46,8 @@ inline std::optional<route> find_route(std::string_view path) noexcept {
       {"/get_world_size", verb::world_size, true, false, false},
       {"/health_generate", verb::generate_health, true, false, false},
       {"/get_model_info", verb::model_info, true, false, false},
+      {"/v1/loads", verb::loads, true, false, false},
+      {"/get_load", verb::loads, true, false, false},
       {"/v1/get_weight_version", verb::version, true, true, false},
       {"/model_info", verb::model_info, true, false, false}}};
   for (route const& r : routes)

@@ -68,6 +68,7 @@ using waker = std::function<void()>;
 /// What a transport asks of a handler.
 /// admit: looks at a request without its body; an answer refuses it before the body is read.
 /// open: cheap; the reply may already be complete (then `work` must not be called).
+/// beat: told now and then while nothing is known yet, on the connection's thread; a reply that waits too long may give up.
 /// work: parses, tokenises, submits; may take long, is called once, on a worker, and never throws.
 template <class H>
 concept http_handler = requires(H& h, http_request r, waker w, std::shared_ptr<typename H::reply> const& reply,
@@ -80,6 +81,7 @@ concept http_handler = requires(H& h, http_request r, waker w, std::shared_ptr<t
   { reply->poll(out) } -> std::same_as<reply_state>;
   { reply->head() } -> std::same_as<http_head const&>;
   { reply->heartbeat(out) } -> std::same_as<void>;
+  { reply->beat() } -> std::same_as<void>;
   { reply->cancel() } -> std::same_as<void>;
 };
 

@@ -76,7 +76,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
 
  private:
   enum class step { idle, header, body, busy, lingering, closed };
-  static constexpr std::size_t pipelined_bytes = 64 * 1024, write_piece = 256 * 1024, slowest_bytes_per_ms = 10'000;
+  static constexpr std::size_t pipelined_bytes = 64 * 1024, write_piece = 256 * 1024, slowest_bytes_per_ms = 1000;
   http_options const& options() const { return shared_->options; }
   std::size_t buffer_bytes() const { return options().header_bytes + 2 * pipelined_bytes; }
 
@@ -165,7 +165,6 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     reserved_ = parser_->is_done() || own ? 0 : parser_->content_length() ? std::size_t(*parser_->content_length()) : limit;
     if (shared_->body_bytes.fetch_add(reserved_) + reserved_ > options().all_body_bytes) return refuse(503, "too many large requests at once");
     parser_->body_limit(limit);
-    body_time_ = options().body_timeout + std::chrono::milliseconds(own ? limit / slowest_bytes_per_ms : 0);
     request_ = std::move(r);
     if (same_name(request_.header("Expect"), "100-continue") && !parser_->is_done()) return go_on();
     read_body();
@@ -181,14 +180,32 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   }
   void read_body() {
     step_ = step::body;
-    arm(body_time_);
+    began_ = std::chrono::steady_clock::now();
+    if (own_) return read_some_body();
+    arm(options().body_timeout);
     boost::beast::http::async_read(socket_, buffer_, *parser_, [self = this->shared_from_this()](error_code ec, std::size_t) {
       if (self->step_ != step::body) return;
       if (self->late_) self->too_late();
       else if (ec) self->unreadable(ec); else self->body_read();
     });
   }
+  /// A body that may be as large as a model: it may take long, but not without progress, nor slower than any network is.
+  void read_some_body() {
+    using namespace std::chrono;
+    auto const allowed = options().body_timeout + milliseconds(arrived_ / slowest_bytes_per_ms);
+    auto const left = allowed - duration_cast<milliseconds>(steady_clock::now() - began_);
+    arm(std::clamp(left, milliseconds(0), options().write_timeout));
+    boost::beast::http::async_read_some(socket_, buffer_, *parser_, [self = this->shared_from_this()](error_code ec, std::size_t n) {
+      if (self->step_ != step::body) return;
+      self->arrived_ += n;
+      if (self->late_) self->too_late();
+      else if (ec) self->unreadable(ec);
+      else if (self->parser_->is_done()) self->body_read();
+      else self->read_some_body();
+    });
+  }
   void body_read() {
+    arrived_ = 0;
     request_.body = std::move(parser_->get().body());
     parser_.reset();
     if (std::size_t const size = request_.body.size(); size < reserved_)   // chunked: it was the most there could be
@@ -229,6 +246,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   void send(bool last) {
     out_.clear();
     complete_ = last;
+    if (last) give_back_own_body();   // before the client knows, who may send the next one at once
     if (!head_sent_) {
       frame_ = last && !reply_->head().stream ? framing::sized : chunked_allowed_ ? framing::chunked : framing::until_close;
       if (frame_ == framing::until_close || shared_->draining.load()) keep_alive_ = false;
@@ -268,8 +286,11 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     if (keep_alive_) return next();
     linger();
   }
-  void end_request() {
+  void give_back_own_body() {
     if (std::exchange(own_, false)) shared_->own_body.store(false);
+  }
+  void end_request() {
+    give_back_own_body();
     shared_->body_bytes.fetch_sub(std::exchange(reserved_, 0));
     if (auto reply = std::exchange(reply_, nullptr); reply && !complete_) reply->cancel();
     if (std::exchange(open_, false)) shared_->requests.fetch_sub(1);
@@ -287,6 +308,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     begin_answer();
     keep_alive_ = keep_alive && !shared_->draining.load();
     complete_ = head_sent_ = true;
+    give_back_own_body();
     out_.clear();
     put_head(out_, r.head, framing::sized, r.body.size(), keep_alive_);
     if (!head_only_) out_ += r.body;
@@ -329,6 +351,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   }
   void beat() {
     arm(options().heartbeat);
+    if (reply_ && !head_sent_) return reply_->beat();
     if (!reply_ || !head_sent_ || complete_ || frame_ == framing::sized) return;
     body_.clear();
     reply_->heartbeat(body_);
@@ -343,8 +366,8 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   http_request request_;
   reply_ptr reply_;
   std::string body_, out_;   // what a poll appended; what is being written
-  std::size_t reserved_ = 0, drained_ = 0;
-  std::chrono::milliseconds body_time_{};
+  std::size_t reserved_ = 0, drained_ = 0, arrived_ = 0;
+  std::chrono::steady_clock::time_point began_{};   // of the body
   std::uint64_t round_ = 0;
   step step_ = step::idle;
   framing frame_ = framing::sized;

@@ -19,10 +19,10 @@ struct http_options {
   std::size_t body_bytes = 128u << 20;          ///< beyond it 413; a turn of a rollout brings the ids of all earlier ones
   std::size_t all_body_bytes = std::size_t(2) << 30;   ///< of all requests being read; beyond it 503
   std::chrono::milliseconds header_timeout{10'000};  ///< from a request's first byte to the end of its headers
-  std::chrono::milliseconds body_timeout{120'000};
+  std::chrono::milliseconds body_timeout{120'000};    ///< one with weights: and as long as it brings a megabyte a second
   std::chrono::milliseconds idle_timeout{120'000};   ///< between requests; longer than the keep-alive of common clients
-  std::chrono::milliseconds write_timeout{30'000};   ///< a client that takes nothing for that long is gone
-  std::chrono::milliseconds heartbeat{10'000};       ///< comments in a silent stream
+  std::chrono::milliseconds write_timeout{30'000};   ///< a client that takes nothing (of weights: sends nothing) for that long is gone
+  std::chrono::milliseconds heartbeat{10'000};       ///< comments in a silent stream; whoever waits without an answer is looked at
   std::chrono::milliseconds linger{2'000};           ///< for a refused client to stop sending and read why
 };
 

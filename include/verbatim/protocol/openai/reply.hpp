@@ -31,6 +31,14 @@ template <class Text, class Filter> class reply {
   http_head const& head() const noexcept { return response_.head; }
   void cancel() noexcept { box_.cancel(); }
   void heartbeat(std::string& out) const { out += ":\n\n"; }
+  void beat() {
+    std::function<void()> tick;
+    {
+      std::lock_guard lock(tick_mutex_);
+      tick = tick_;
+    }
+    if (tick) tick();
+  }
 
   reply_state poll(std::string& out) {
     switch (phase_.load(std::memory_order_acquire)) {
@@ -51,6 +59,11 @@ template <class Text, class Filter> class reply {
   mailbox& box() noexcept { return box_; }
   void add_header(std::string name, std::string value) { headers_.emplace_back(std::move(name), std::move(value)); }
 
+  /// `tick` is called while the answer is awaited. Thread-safe.
+  void on_beat(std::function<void()> tick) {
+    std::lock_guard lock(tick_mutex_);
+    tick_ = std::move(tick);
+  }
   void respond(http_response r) {
     r.head.headers.insert(r.head.headers.end(), headers_.begin(), headers_.end());
     response_ = std::move(r);
@@ -96,6 +109,8 @@ template <class Text, class Filter> class reply {
     return reply_state::complete;
   }
 
+  std::mutex tick_mutex_;
+  std::function<void()> tick_;
   mailbox box_;
   http_request asked_;
   clock::time_point arrival_;

@@ -33,6 +33,7 @@ struct service_options {
   bool local_hosts_only = false;            ///< refuse Host names other than localhost or an address (DNS rebinding)
   std::vector<std::string> admin_keys{};    ///< for the control routes, and good for the others
   std::size_t refit_bytes = 0;              ///< of a body with weights
+  std::chrono::milliseconds health_patience{20'000};   ///< how long /health_generate waits for a token
   answer_defaults answers{};
   json template_kwargs = json::object();    ///< for the chat template; a request's own win
   pinned_sampling pinned{};
@@ -51,7 +52,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   /// `chat` may be null: the model brings no template.
   service(Text const& text, Chat const* chat, inbox& jobs, model_card card, service_options options)
       : text_(&text), chat_(chat), jobs_(&jobs), card_(std::move(card)), options_(std::move(options)), keys_(options_.api_keys),
-        control_(jobs, {options_.admin_keys, options_.local_hosts_only, options_.refit_bytes, card_.name}),
+        control_(jobs, {options_.admin_keys, options_.local_hosts_only, options_.refit_bytes, card_.name, options_.health_patience}),
         parsers_(text, chat, options_.reasoning_parser, options_.tool_parser),
         rules_{options_.template_kwargs, named_ends(text, card_.turn_ends), card_.vocabulary} {}
 
@@ -94,8 +95,10 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   void work(reply_ptr const& to) const {
     try {
       if (to->abandoned()) return to->respond(failure(503, "abandoned"));
-      if (control::find_route(to->asked().path()))
+      if (control::find_route(to->asked().path())) {
+        to->on_beat([this] { control_.tick(); });
         return control_.work(to->asked(), [to](http_response r) { to->respond(std::move(r)); });
+      }
       json const body = parse_json(to->asked().body, {.depth = 64, .values = options_.bounds.max_values, .drop = unread});
       to->asked().body = std::string();
       if (!body.is_object()) return refuse(*to, {400, "the body must be a JSON object", "", "invalid_json"});
