@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
-#include "verbatim/backend/cpu/mac.hpp"
+#include "verbatim/backend/cpu/simd.hpp"
 #include "verbatim/backend/cpu/threads.hpp"
 #include "verbatim/backend/memory.hpp"
+#include "verbatim/front/limits.hpp"
 
 namespace limits {
 
@@ -49,21 +51,12 @@ inline double read_rate(cpu::pool& pool, aligned_array<std::uint32_t> const& mem
   return double(words) * 4 * pieces / t;
 }
 
-/// Operations per second (two per product) of mac<T> from registers, on all threads.
+/// Operations per second (two per product) of T's products from registers, on all threads.
 template <class T> double arithmetic_rate(cpu::pool& pool) {
-  constexpr int loops = 1'000'000, chains = 12;
-  double const t = seconds_of([&] {
-    pool.run(pool.threads(), [&](int, int) {
-      vector a[chains], w(1.0f), x(0.5f);
-      for (auto& v : a) v = vector(0.0f);
-      for (int i = 0; i < loops; ++i) {
-        asm volatile("" : "+m"(w), "+m"(x));
-        cpu::repeat<chains>([&](auto j) { a[j] = cpu::mac<cpu::native, T>(a[j], w, x); });
-      }
-      for (auto& v : a) keep(v);
-    });
-  });
-  return 2.0 * loops * chains * 16 * (4.0 / sizeof(T)) * pool.threads() / t;
+  std::vector<double> rates(std::size_t(pool.threads()));
+  std::atomic<float> sink{0};
+  pool.run(pool.threads(), [&](int i, int) { rates[std::size_t(i)] = verbatim::detail::product_rate<cpu::native, T>(0.05, sink); });
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
 }
 
 }  // namespace limits

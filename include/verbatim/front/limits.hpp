@@ -1,5 +1,5 @@
 // What this machine can do at most, measured in the same run as what is held against it: the read bandwidth of memory and
-// the rate of the multiply-accumulate instruction that a CPU backend's dot products are made of.
+// the rate of the fastest instructions that a CPU backend's dot products can be made of.
 // Cost: about 0.6 s of all threads and 256 MiB. Best passes count, since disturbances only slow.
 #pragma once
 #include <algorithm>
@@ -25,20 +25,27 @@ template <class Isa, class T> double mac_rate(double seconds, std::atomic<float>
   constexpr double operations = 2.0 * 16 * (sizeof(T) == 2 ? 2 : 1) * chains * rounds;
   V acc[chains];
   V const one(1.0f), tiny(1e-3f);
-  for (V& a : acc) a = V(0.0f);
+  float volatile start_value = 1;                                      // equal chains would be computed once
+  cpu::repeat<chains>([&](auto j) __attribute__((always_inline)) { acc[j] = V(float(int(j)) * start_value); });
   double best = 0;
   for (auto const end = clock::now() + std::chrono::duration<double>(seconds); clock::now() < end;) {
     auto const start = clock::now();
     for (int i = 0; i < rounds; ++i)
-      for (V& a : acc) a = cpu::mac<Isa, T>(a, one, tiny);
+      cpu::repeat<chains>([&](auto j) __attribute__((always_inline)) { acc[j] = cpu::mac<Isa, T>(acc[j], one, tiny); });
     best = std::max(best, operations / std::chrono::duration<double>(clock::now() - start).count());
   }
   alignas(64) float lanes[16];
-  for (V const& a : acc) {
-    a.store(lanes);
+  cpu::repeat<chains>([&](auto j) __attribute__((always_inline)) {
+    acc[j].store(lanes);
     sink.store(lanes[0], std::memory_order_relaxed);                   // the sums are looked at, so they must be made
-  }
+  });
   return best;
+}
+
+/// Of T's products, by whichever instructions are faster: a bf16 product is exact in f32, so fma is a way too.
+template <class Isa, class T> double product_rate(double seconds, std::atomic<float>& sink) {
+  if constexpr (sizeof(T) == 4) return mac_rate<Isa, T>(seconds, sink);
+  else return std::max(mac_rate<Isa, T>(seconds / 2, sink), mac_rate<Isa, float>(seconds / 2, sink));
 }
 
 }  // namespace detail
@@ -48,8 +55,8 @@ template <class Device, class T> machine_limits measure_limits(int threads) {
   std::atomic<float> sink{0};
   std::vector<double> rates(std::size_t(std::max(1, threads)));
   std::vector<std::thread> others;
-  for (std::size_t i = 1; i < rates.size(); ++i) others.emplace_back([&, i] { rates[i] = detail::mac_rate<Device, T>(0.3, sink); });
-  rates[0] = detail::mac_rate<Device, T>(0.3, sink);
+  for (std::size_t i = 1; i < rates.size(); ++i) others.emplace_back([&, i] { rates[i] = detail::product_rate<Device, T>(0.3, sink); });
+  rates[0] = detail::product_rate<Device, T>(0.3, sink);
   for (auto& t : others) t.join();
   double sum = 0;
   for (double r : rates) sum += r;

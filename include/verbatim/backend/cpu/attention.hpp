@@ -53,7 +53,7 @@ template <class Isa, class T> class attention {
     }
     std::fill_n(scratch_.values.data(), std::size_t(queries) * std::size_t(scratch_.width), 0.0f);
     for (int base = begin_of(0) / leaf * leaf; base < end_of(queries - 1); base += leaf)
-      for_row_blocks<Isa>(queries, [&](int query, int n) { visit(base, query, n); });
+      for_parts(queries, block_of<Isa>::rows, [&](int query, int n, int, int) { visit(base, query, n); });
     for (int i = 0; i < queries; ++i) finish(i, out);
   }
 
@@ -97,7 +97,7 @@ template <class Isa, class T> class attention {
     for (int j = low / tree_lanes * tree_lanes; j < high; j += tree_lanes) {
       std::uint32_t const* const tile = kv_.key_tile(layer_, slice_.pages[j / kv_.page()], kv_head_, j % kv_.page());
       multiply_block<Isa, T, Rows, 1>(
-          tile, weight_strides{tree_lanes, 0}, kv_.steps(), [&](int r) { return query_at(query + r); },
+          tile, weight_strides{tree_lanes, 0}, kv_.steps(), [&](int r) { return query_at(query + r); }, [](int, int) { return V(0.0f); },
           [&](int r, int, V v) __attribute__((always_inline)) { (v * V(scale)).store(scores(r) + (j - base)); });
     }
   }

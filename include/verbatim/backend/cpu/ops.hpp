@@ -48,6 +48,7 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
         sine_(std::size_t(limits.tokens) * frequencies_.size()),
         logits_(std::size_t(limits.outputs) * std::size_t(cpu::padded(c.vocabulary))) {
     group_ = c.heads / c.kv_heads;
+    if constexpr (sizeof(T) == 2) cpu::widening_pays<Isa>();   // measures before the first step
     rows_per_task_ = std::max(1, cpu::queries_per_task / group_);
     tasks_.reserve(std::size_t(limits.tokens));
     for (int i = 0; i < pool_.threads(); ++i) scratch_.emplace_back(rows_per_task_ * group_, leaf_, kv_.width());
@@ -211,10 +212,11 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
     int const panels = w.panels() / 2;
     rows const y = workspace_.take(x.rows, w.outputs() / 2);
     by_panels(x, w, panels, [&](int panel) {
-      cpu::for_row_blocks<Isa>(x.rows, [&](int first, int count) {
+      cpu::for_parts(x.rows, cpu::row_tile<Isa>::rows, [&](int first, int count, int, int) {
         cpu::row_tile<Isa> gate, up;
-        cpu::multiply_rows<Isa, T>(w.panel(panel), w.steps(), x.row(first), x.stride, count, gate.value);
-        cpu::multiply_rows<Isa, T>(w.panel(panels + panel), w.steps(), x.row(first), x.stride, count, up.value);
+        rows const some{x.row(first), count, x.columns, x.stride};
+        gate.multiply(w.panel(panel), w.steps(), some, w.panel(panels + panel));
+        up.multiply(w.panel(panels + panel), w.steps(), some, w.panel(panel + 1));
         for (int r = 0; r < count; ++r)
           for (int c = 0; c < cpu::panel_outputs; c += tree_lanes)
             cpu::silu_mul<T>(cpu::rounded_to<T>(V::load(gate.row(r) + c)), cpu::rounded_to<T>(V::load(up.row(r) + c)))

@@ -1,0 +1,84 @@
+// The register block of dot products: a few rows of activations against a few tiles of 16 outputs, every output in a lane of
+// its own, one chain of mac() in ascending k. What linear layers and attention scores are made of.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "verbatim/backend/cpu/mac.hpp"
+#include "verbatim/backend/cpu/pack.hpp"
+#include "verbatim/backend/cpu/simd.hpp"
+
+namespace verbatim::cpu {
+
+/// Accumulators of a block: rows x tiles vectors must fit the registers beside the weights and one broadcast.
+template <class Isa> struct block_of { static constexpr int rows = 6, tiles = 4; };   // 24 + 4 + 1 of 32 zmm
+template <> struct block_of<avx2> { static constexpr int rows = 2, tiles = 2; };      // 8 + 4 + 2 of 16 ymm
+template <> struct block_of<scalar> { static constexpr int rows = 1, tiles = 1; };
+
+inline constexpr int panel_tiles = panel_outputs / tree_lanes;
+inline constexpr int step_block = 256;   ///< words of k that all rows visit together: 64 KiB of a panel
+
+/// Where a block's weights lie: words from one k step to the next, and from one tile of 16 outputs to the next.
+struct weight_strides {
+  std::ptrdiff_t step, tile;
+};
+inline constexpr weight_strides panel_strides{panel_outputs, tree_lanes};
+
+/// What is read next, fetched from memory while this is multiplied: hardware prefetchers stop at pages, and do not know where a
+/// thread goes on.
+struct lookahead {
+  std::uint32_t const* next = nullptr;
+  int rate = 0;   ///< cache lines in each step, times 256
+
+  /// For block `block` of `blocks` that run over the same weights from `from` on; `then` is what follows. One block alone runs at
+  /// the speed of memory and fetches what it reads some steps later. Of several, each fetches its share of as much as they read
+  /// now, so that reading and arithmetic overlap.
+  static lookahead share(std::uint32_t const* from, std::uint32_t const* then, int steps, int block, int blocks) noexcept {
+    if (blocks == 1) return {from + distance * panel_outputs, 256 * in_step};
+    int const rate = 256 * in_step / blocks;
+    return {then + std::ptrdiff_t(rate * steps >> 8) * block * line, rate};
+  }
+  VERBATIM_INLINE void fetch(int step) const noexcept {
+    for (int i = rate * step >> 8; i < rate * (step + 1) >> 8; ++i) __builtin_prefetch(next + i * line, 0, 2);   // to L2
+  }
+
+ private:
+  static constexpr int line = 16, in_step = panel_outputs / line;   // words
+  static constexpr int distance = 24;   // steps: 6 KiB; 16 to 64 were alike, none cost a fifth of the bandwidth
+};
+
+/// Rows x Tiles x 16 outputs, summed over `steps` words, onto start(row, tile). `weights` points at the first tile, row_of(r) is
+/// where row r of the activations starts. Calls out(row, tile, vector) for each result.
+template <class Isa, class T, int Rows, int Tiles, class RowOf, class Start, class Out>
+VERBATIM_INLINE void multiply_block(std::uint32_t const* weights, weight_strides stride, int steps, RowOf&& row_of, Start&& start, Out&& out, lookahead ahead = {}) noexcept {
+  using V = vector_of<Isa>;
+  V acc[Rows][Tiles];
+  T const* row[Rows];
+  repeat<Rows>([&](auto r) __attribute__((always_inline)) {
+    row[r] = row_of(int(r));
+    repeat<Tiles>([&](auto t) __attribute__((always_inline)) { acc[r][t] = start(int(r), int(t)); });
+  });
+  constexpr int word = packed_matrix<T>::word;
+  for (std::ptrdiff_t s = 0; s < steps; ++s) {
+    V w[Tiles];
+    ahead.fetch(int(s));
+    repeat<Tiles>([&](auto t) __attribute__((always_inline)) { w[t] = V::load_words(weights + s * stride.step + t * stride.tile); });
+    repeat<Rows>([&](auto r) __attribute__((always_inline)) {
+      V const a = V::all_words(load_word(row[r] + s * word));
+      repeat<Tiles>([&](auto t) __attribute__((always_inline)) { acc[r][t] = mac<Isa, T>(acc[r][t], w[t], a); });
+    });
+  }
+  repeat<Rows>([&](auto r) __attribute__((always_inline)) {
+    repeat<Tiles>([&](auto t) __attribute__((always_inline)) { out(int(r), int(t), acc[r][t]); });
+  });
+}
+
+/// f(integral_constant count), 1 <= count <= block_of<Isa>::rows: the way from a number of rows to a register block.
+template <class Isa, class F> VERBATIM_INLINE void with_rows(int count, F&& f) {
+  repeat<block_of<Isa>::rows>([&](auto r) __attribute__((always_inline)) {
+    if (count == r + 1) f(std::integral_constant<int, r + 1>{});
+  });
+}
+
+}  // namespace verbatim::cpu
