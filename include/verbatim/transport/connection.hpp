@@ -181,7 +181,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   void read_body() {
     step_ = step::body;
     began_ = std::chrono::steady_clock::now();
-    if (own_) return read_some_body();
+    if (own_) return parser_->is_done() ? body_read() : read_some_body();
     arm(options().body_timeout);
     boost::beast::http::async_read(socket_, buffer_, *parser_, [self = this->shared_from_this()](error_code ec, std::size_t) {
       if (self->step_ != step::body) return;
