@@ -156,11 +156,19 @@ TEST_CASE("control/patience: aborts by the beginning of an id, by the client's i
   CHECK(aborted("{\"request_ids\":[\"chatcmpl-chat\"]}") == 1);
   CHECK(e->receive().status == 200);
   REQUIRE(running(2));
-  CHECK(steer.post("/abort_request", "{\"rid\":\"chatcmpl-chat\"}").status == 200);
+  CHECK(steer.post("/abort_request", "{\"rid\":\"chatcmpl-\"}").status == 200);   // what the server made is not matched by its beginning
+  CHECK(steer.post("/abort_request", "{\"rid\":\"cmpl-chatter\"}").status == 200);   // nor by another kind's
+  CHECK(running(2));
+  CHECK(steer.post("/abort_request", "{\"rid\":\"chatt\"}").status == 200);
   CHECK(f->receive().status == 200);
   CHECK(steer.post("/abort_request", "{\"rid\":\"\"}").status == 422);
   REQUIRE(running(1));
   CHECK(steer.post("/abort_request", "{\"rid\":\"group-70\"}").status == 200);
+  CHECK(server.calm());
+  client both(server.port());
+  both.send(client::request("POST", "/v1/chat/completions", fake::say("[slow]", ",\"max_tokens\":4000,\"ignore_eos\":true,\"request_id\":\"in-body\""), "X-Request-Id: in-header\r\n"));
+  REQUIRE(running(1));
+  CHECK(aborted("{\"request_ids\":[\"in-body\"]}") == 1);
   CHECK(server.calm());
 }
 

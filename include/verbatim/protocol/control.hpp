@@ -110,7 +110,7 @@ class plane {
   /// A boolean, which queries also write as 0 and 1.
   static bool flag(fields& f, std::string_view name, bool otherwise = false) {
     json const* v = f.find(name);
-    if (v && (*v == "0" || *v == "1")) return *v == "1";
+    if (v && v->is_string() && (*v == "0" || *v == "1")) return *v == "1";
     return f.boolean(name).value_or(otherwise);
   }
   static void fail(fields& f, respond const& to) {

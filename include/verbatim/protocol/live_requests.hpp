@@ -15,34 +15,40 @@ namespace verbatim {
 
 class live_requests {
  public:
-  void add(std::string id, std::shared_ptr<mailbox> const& box) {
+  /// Under a name that the client gave (requests of one rollout often have one beginning), or one that the server made.
+  void add(std::string id, bool given, std::shared_ptr<mailbox> const& box) {
     std::lock_guard lock(mutex_);
-    if (boxes_.size() >= 2 * swept_ + 64) {
-      std::erase_if(boxes_, [](auto const& entry) { return entry.second.expired(); });
-      swept_ = boxes_.size();
+    if (entries_.size() >= 2 * swept_ + 64) {
+      std::erase_if(entries_, [](auto const& e) { return e.second.box.expired(); });
+      swept_ = entries_.size();
     }
-    boxes_.emplace(std::move(id), box);
+    entries_.emplace(std::move(id), entry{box, given});
   }
-  /// Stops the requests of that id, the client's or, with its prefix, an answer's. Gives how many there were.
-  int abort(std::string_view id) { return stop(id, [](std::string_view key, std::string_view wanted) { return key == wanted; }); }
-  /// Stops the requests whose id begins so.
-  int abort_beginning(std::string_view id) { return stop(id, [](std::string_view key, std::string_view wanted) { return key.substr(0, wanted.size()) == wanted; }); }
+  /// Stops the requests of that name. Gives how many there were.
+  int abort(std::string_view id) {
+    return stop(id, [&](std::string_view name, bool) { return name == id; });
+  }
+  /// Also those whose clients gave names that begin so.
+  int abort_beginning(std::string_view id) {
+    return stop(id, [&](std::string_view name, bool given) { return given || name == id; });
+  }
 
  private:
+  struct entry {
+    std::weak_ptr<mailbox> box;
+    bool given;
+  };
   template <class Match> int stop(std::string_view id, Match match) {
     int n = 0;
     std::lock_guard lock(mutex_);
-    for (std::string_view const prefix : {"", "chatcmpl-", "cmpl-"}) {
-      if (id.substr(0, prefix.size()) != prefix || id.size() == prefix.size()) continue;
-      std::string_view const wanted = id.substr(prefix.size());
-      for (auto at = boxes_.lower_bound(wanted); at != boxes_.end() && match(at->first, wanted); ++at)
-        if (auto const box = at->second.lock(); box && !box->cancelled()) box->cancel(), ++n;
-    }
+    for (auto at = entries_.lower_bound(id); at != entries_.end() && at->first.compare(0, id.size(), id) == 0; ++at)
+      if (match(at->first, at->second.given))
+        if (auto const box = at->second.box.lock(); box && !box->cancelled()) box->cancel(), ++n;
     return n;
   }
 
   std::mutex mutex_;
-  std::multimap<std::string, std::weak_ptr<mailbox>, std::less<>> boxes_;
+  std::multimap<std::string, entry, std::less<>> entries_;
   std::size_t swept_ = 0;
 };
 

@@ -27,6 +27,7 @@ inline constexpr answer_defaults gym{.weight_versions = false, .tokens_as_ids = 
 /// How an answer is to look; fixed when the request is accepted.
 struct answer_shape {
   std::string id{}, model{}, fingerprint{};
+  std::vector<std::string> names{};               ///< that the client gave the request
   std::int64_t created = 0;
   bool stream = false, include_usage = false, continuous_usage = false;
   bool token_ids = false, tokens_as_ids = false, logprobs = false, prompt_logprobs = false, echo = false;

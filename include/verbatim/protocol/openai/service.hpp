@@ -262,6 +262,8 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     to.add_header("X-Request-Id", id);
     to.add_header("X-Weight-Version", jobs_->versions().label());
     s.id = std::string(prefix) + id;
+    if (is_request_id(header)) s.names.emplace_back(header);
+    if (!g.request_id.empty() && g.request_id != header) s.names.push_back(g.request_id);
     s.model = card_.name;
     s.fingerprint = fingerprint(card_.contract);
     s.created = seconds_since_1970();
@@ -281,8 +283,11 @@ template <class Text, class Chat, class Filter = output_filter> class service {
 
   void submit(reply_ptr const& to, std::vector<request> asks) const {
     try {
+      std::shared_ptr<mailbox> const box(to, &to->box());
       std::string const& id = to->shape().id;
-      control_.live().add(id.substr(id.find('-') + 1), std::shared_ptr<mailbox>(to, &to->box()));
+      control_.live().add(id, false, box);
+      if (to->shape().names.empty()) control_.live().add(id.substr(id.find('-') + 1), false, box);   // as X-Request-Id has it
+      for (std::string const& name : to->shape().names) control_.live().add(name, true, box);
       int first = 0;
       for (request& ask : asks) {
         int const count = ask.count;
