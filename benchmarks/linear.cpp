@@ -40,7 +40,7 @@ template <class T> void multiply(cpu::pool& pool, cpu::packed_matrix<T> const& w
   int const chunks = std::min(w.panels(), pool.threads() * 8);
   pool.run(chunks, [&](int chunk, int) {
     for (int p = w.panels() * chunk / chunks; p < w.panels() * (chunk + 1) / chunks; ++p)
-      cpu::multiply_panel<cpu::native, T>(w.panel(p), w.steps(), x, [&](int r, int c, auto v) { v.store(y.row(r) + p * 64 + c); });
+      cpu::multiply_panel<cpu::native, T>(w, p, x, [&](int r, int c, auto v) { v.store(y.row(r) + p * 64 + c); });
   });
 }
 

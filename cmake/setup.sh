@@ -5,7 +5,7 @@ build_packages=(g++ cmake ninja-build ccache nlohmann-json3-dev libpcre2-dev lib
 test_packages=(catch2 libeigen3-dev clang libclang-rt-dev git python3 python3-venv)
 build_dir=build/release
 
-say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+say() { if [ -t 2 ]; then printf '\033[1m%s\033[0m\n' "$*"; else printf '%s\n' "$*"; fi >&2; }
 
 # need PACKAGE...: installs through apt what is missing, when that is allowed without a question; else prints the line.
 need() {

@@ -10,7 +10,7 @@
 namespace cli {
 
 struct model_options {
-  std::string model, dtype = "auto";
+  std::string model, dtype = "auto", weights = "checkpoint";
   bool random_weights = false;
   int threads = 0, max_batch = 64, step_tokens = 512, context = 0;
   double kv_gib = 0;
@@ -21,6 +21,7 @@ struct model_options {
   }
   void declare_values(options& o) {
     o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
+    o.choice("--weights", {"checkpoint", "int8", "int4"}, weights, "how matrices are kept; quantised while they are loaded");
     o.number("--threads", "N", threads, 0, 1024, "worker threads; 0: one per core");
     o.number("--max-batch", "N", max_batch, 1, 4096, "sequences that run together");
     o.number("--step-tokens", "N", step_tokens, 1, 65536, "tokens of a step; long prompts run in chunks of it");
@@ -29,7 +30,8 @@ struct model_options {
   }
   verbatim::engine_config config() const {
     return {.checkpoint = model, .random_weights = random_weights, .threads = threads, .max_batch = max_batch,
-            .step_tokens = step_tokens, .context = context, .kv_bytes = std::size_t(kv_gib * double(1 << 30))};
+            .step_tokens = step_tokens, .context = context, .kv_bytes = std::size_t(kv_gib * double(1 << 30)),
+            .weights = weights == "int8" ? verbatim::weight_format::int8 : weights == "int4" ? verbatim::weight_format::int4 : verbatim::weight_format::checkpoint};
   }
 };
 

@@ -10,3 +10,4 @@
 #include "verbatim/front/generate.hpp"
 #include "verbatim/front/measure.hpp"
 #include "verbatim/sampling/greedy.hpp"
+#include "verbatim/weights/borrowed.hpp"

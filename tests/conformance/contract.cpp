@@ -92,5 +92,7 @@ TEST_CASE("contract: every term changes the digest") {
   with([](auto& t) { ++t.sampler_revision; });
   with([](auto& t) { ++t.rounding_revision; });
   with([](auto& t) { t.flushes_bf16 = !t.flushes_bf16; });
+  with([](auto& t) { t.weights = verbatim::weight_format::int8; });
+  with([](auto& t) { t.weights = verbatim::weight_format::int4; });
   CHECK(verbatim::to_string(base).find("batch_invariant") == 0);
 }

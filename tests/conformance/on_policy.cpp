@@ -1,6 +1,6 @@
 // What the library is for: log-probabilities that are reported while sampling equal, bit for bit, those of a forward pass
 // over the same tokens, for every architecture in f32 and bf16, under random schedules: batch 1 to 64, chunks of 1 to 512
-// tokens, one or two threads, forks, prefix hits, preemptions, and cancels around them. Where a request samples from another
+// tokens, one or two threads, plain and quantised weights, forks, prefix hits, preemptions, and cancels around them. Where a request samples from another
 // distribution than the model's own, the pass is a replay of its tokens under the same parameters.
 #include <bit>
 #include <cstdio>
@@ -91,6 +91,7 @@ template <class P> void one_schedule(std::mt19937& random, std::filesystem::path
   int const longest = 300 + below(random, 500);
   verbatim::engine_config config{.checkpoint = model, .random_weights = true, .threads = 1 + below(random, 2),
                                  .max_batch = 1 + below(random, 64), .step_tokens = 1 + below(random, 512)};
+  config.weights = pass.resources().weights;
   config.context = std::min(context, longest + 100);
   int const run = (config.context + page - 1) / page;
   config.kv_bytes = page_bytes * std::size_t(run + below(random, run + 1));   // little: preemptions
@@ -138,12 +139,14 @@ TEST_CASE("on policy: sampled log-probabilities are those of a pass over the sam
   std::uint32_t seed = 0;
   for_each([&]<class P>(char const* architecture, char const* type) {
     folder const model(config_of(architecture, type));
-    verbatim::engine<P> pass({.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 8});
+    std::deque<verbatim::engine<P>> passes;   // one in four schedules runs with quantised weights
+    for (auto format : {verbatim::weight_format::checkpoint, verbatim::weight_format::int8, verbatim::weight_format::int4})
+      passes.emplace_back(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 8, .weights = format});
     std::mt19937 random(++seed);
     counts n;
     for (int i = 0; i < schedules(); ++i) {
       CAPTURE(architecture, type, i);
-      one_schedule<P>(random, model.path(), pass, n);
+      one_schedule<P>(random, model.path(), passes[i % 8 == 6 ? 1 : i % 8 == 7 ? 2 : 0], n);
       REQUIRE(n.different == 0);
     }
     std::printf("%-8s %-8s %4d schedules: %6ld tokens of %5ld sequences, %ld different bits; %ld replayed, %ld forks, %ld cancelled, %ld preemptions, %ld tokens from prefixes\n",

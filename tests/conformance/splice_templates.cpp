@@ -34,7 +34,7 @@ struct tokens {
   }
   void encode_with_special(std::string_view s, std::vector<token>& out) const { encode(s, out); }
   std::string token_text(token id) const { return id >= special_at ? specials[std::size_t(id - special_at)] : std::string(); }
-  std::string decode(std::vector<token> const& ids) const {
+  std::string decode(std::vector<token> const& ids, bool = false) const {
     std::string out;
     for (token id : ids)
       if (id >= special_at) out += specials[std::size_t(id - special_at)];

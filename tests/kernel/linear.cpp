@@ -2,6 +2,8 @@
 // do and do not fill blocks, values that overflow and that are subnormal, by the instruction set's own bf16 product and by fma.
 #include <bit>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -23,18 +25,18 @@ template <class T> T any_value(std::mt19937& random, int mood) {
 template <class Isa, class T> struct problem {
   using V = vector_of<Isa>;
   static constexpr int word = packed_matrix<T>::word;
-  problem(int steps, int rows, int mood) : steps(steps), rows(rows), weights(std::size_t(steps) * panel_outputs), x(std::size_t(steps * word * rows)) {
+  problem(int steps, int rows, int mood) : steps(steps), rows(rows), matrix(&panel_outputs, 1, steps * word), x(std::size_t(steps * word * rows)) {
     std::mt19937 random(std::uint32_t(steps * 100 + rows * 3 + mood));
-    for (std::size_t i = 0; i < weights.size(); ++i) {
+    for (std::size_t i = 0; i < matrix.panel_words(); ++i) {
       T pair[2] = {any_value<T>(random, mood), any_value<T>(random, mood)};
-      std::memcpy(weights.data() + i, pair, 4);
+      std::memcpy(weights() + i, pair, 4);
     }
     for (std::size_t i = 0; i < x.size(); ++i) x.data()[i] = any_value<T>(random, mood);
   }
   V chain(int row, int tile) const {
     V sum(0.0f);
     for (int s = 0; s < steps; ++s)
-      sum = mac<Isa, T>(sum, V::load_words(weights.data() + s * panel_outputs + tile * tree_lanes), V::all_words(load_word(x.data() + (row * steps + s) * word)));
+      sum = mac<Isa, T>(sum, V::load_words(weights() + s * panel_outputs + tile * tree_lanes), V::all_words(load_word(x.data() + (row * steps + s) * word)));
     return sum;
   }
   /// How many sums are other bits than the chain's.
@@ -51,8 +53,9 @@ template <class Isa, class T> struct problem {
       }
     return n;
   }
+  std::uint32_t* weights() const { return matrix.panel(0); }
   int steps, rows;
-  aligned_array<std::uint32_t> weights;
+  packed_matrix<T> matrix;
   aligned_array<T> x;
 };
 
@@ -64,7 +67,7 @@ template <class Isa, class T> void check_blocks() {
           problem<Isa, T> const p(steps, rows, mood);
           CAPTURE(Isa::name, steps, rows, mood);
           static row_tile<Isa> tile;
-          tile.template multiply<T>(p.weights.data(), steps, rows_of<T>{const_cast<T*>(p.x.data()), rows, steps * p.word, std::size_t(steps * p.word)}, p.weights.data());
+          tile.template multiply<T>(p.matrix, 0, rows_of<T>{const_cast<T*>(p.x.data()), rows, steps * p.word, std::size_t(steps * p.word)}, p.weights());
           CHECK(p.wrong(tile.value) == 0);
         }
 }
@@ -76,7 +79,7 @@ template <class Isa, int Rows> void check_widened() {
       alignas(64) float sums[Rows * panel_outputs] = {};
       auto const control = [] { return VERBATIM_HAS_AVX512BF16 ? __builtin_ia32_stmxcsr() : 0u; };
       unsigned const before = control();
-      multiply_widened<Isa, Rows>(p.weights.data(), steps, p.x.data(), std::size_t(steps) * 2, sums, {});
+      multiply_widened<Isa, Rows>(p.weights(), steps, p.x.data(), std::size_t(steps) * 2, sums, {});
       CHECK(control() == before);
       CHECK(p.wrong(sums) == 0);
     }
@@ -99,4 +102,77 @@ TEST_CASE("cpu/linear: bf16 by fma has the bits of the instruction set's own pro
 #else
   skip("vdpbf16ps is not in this build's target");
 #endif
+}
+
+namespace {
+
+/// A quantised matrix and one that holds the values that it stands for.
+template <class Isa, class T> void check_quantised(weight_format format) {
+  if constexpr (compiled_for<Isa>)
+    for (int k : {32, 40, 96, 1000})
+      for (int rows : {1, 5, row_tile<Isa>::rows}) {
+        int const outputs[2] = {70, 3};
+        packed_matrix<T> small(outputs, 2, k, format), plain(outputs, 2, k);
+        std::mt19937 random(std::uint32_t(k + rows));
+        std::vector<T> source(std::size_t(70 * k)), values(source.size());
+        for (int part = 0; part < 2; ++part) {
+          for (T& w : source) w = from_float<T>(std::ldexp(float(int(random() % 2001) - 1000), -10 - int(random() % 3)));
+          for (int p = 0; p < padded(outputs[part]) / panel_outputs; ++p) small.pack(part, p, source.data());
+          for (int r = 0; r < outputs[part]; ++r) small.copy_row(part, r, values.data() + std::size_t(r * k));
+          for (int p = 0; p < padded(outputs[part]) / panel_outputs; ++p) plain.pack(part, p, values.data());
+          float worst = 0;   // of values up to 1: half a step, or (int4) one at the side that has a code less
+          for (int i = 0; i < outputs[part] * k; ++i) worst = std::max(worst, std::fabs(to_float(source[std::size_t(i)]) - to_float(values[std::size_t(i)])));
+          CHECK(worst <= (format == weight_format::int8 ? 1.0f / 128 : 1.0f / 6));
+          CHECK(worst > 0);
+        }
+        std::size_t const stride = std::size_t(padded(k));
+        aligned_array<T> x(stride * std::size_t(rows));
+        for (int r = 0; r < rows; ++r)
+          for (int i = 0; i < k; ++i) x.data()[std::size_t(r) * stride + std::size_t(i)] = from_float<T>(float(int(random() % 257) - 128) / 64);
+        static row_tile<Isa> a, b;
+        for (int p = 0; p < plain.panels(); ++p) {
+          CAPTURE(Isa::name, k, rows, p);
+          rows_of<T> const some{x.data(), rows, k, stride};
+          a.template multiply<T>(small, p, some, small.panel(p)), b.template multiply<T>(plain, p, some, plain.panel(p));
+          CHECK(std::memcmp(a.value, b.value, sizeof(float) * std::size_t(rows * panel_outputs)) == 0);
+        }
+      }
+}
+
+}  // namespace
+
+TEST_CASE("cpu/linear: a quantised matrix gives the bits of the values that it stands for") {
+  for (auto format : {weight_format::int8, weight_format::int4}) {
+    check_quantised<scalar, float>(format), check_quantised<scalar, bf16>(format);
+    check_quantised<avx2, float>(format), check_quantised<avx2, bf16>(format);
+    check_quantised<avx512, float>(format), check_quantised<avx512, bf16>(format);
+    check_quantised<avx512bf16, float>(format), check_quantised<avx512bf16, bf16>(format);
+  }
+}
+
+TEST_CASE("cpu/quantised: zeros, extremes, what is small and what is not finite") {
+  quantised_block<8> a{};
+  quantised_block<4> b{};
+  float w[block_inputs] = {};
+  a.encode(3, w), b.encode(3, w);
+  CHECK(a.decode(3, 5) == 0);
+  CHECK(b.decode(3, 5) == 0);
+  for (float extreme : {1e30f, -1e30f, 1e-40f, -1e-40f, 1.0f, 127.0f, -8.0f, 7.0f}) {
+    w[7] = extreme, w[9] = -extreme / 3;
+    a.encode(3, w), b.encode(3, w);
+    CAPTURE(extreme);
+    for (int i : {7, 9}) {
+      CHECK(std::isfinite(a.decode(3, i)));
+      CHECK(std::fabs(a.decode(3, i) - w[i]) <= std::max(std::fabs(extreme) / 127, 0x1p-118f));
+      CHECK(std::fabs(b.decode(3, i) - w[i]) <= std::max(std::fabs(extreme) / 7, 0x1p-117f));
+      CHECK(to_float(to_bf16(a.decode(3, i))) == a.decode(3, i));
+      CHECK(to_float(to_bf16(b.decode(3, i))) == b.decode(3, i));
+    }
+  }
+  for (float odd : {3.3e38f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    w[7] = odd;
+    a.encode(3, w), b.encode(3, w);
+    CHECK(std::isnan(a.decode(3, 0)));
+    CHECK(std::isnan(b.decode(3, 0)));
+  }
 }

@@ -114,6 +114,30 @@ TEST_CASE("protocol/openai/service: tokens that come with messages, and what mus
   CHECK(status(user + whole, R"(,"return_message_token_ids":true,"logprobs":true)") == 200);
 }
 
+TEST_CASE("protocol/openai/service: an exact prefix without an answer loses no message") {
+  bench b;
+  auto const ids = [&](std::string body) {
+    auto const r = b.post("/tokenize", std::move(body));
+    CAPTURE(r.body);
+    REQUIRE(r.head.status == 200);
+    return parse_json(r.body)["tokens"];
+  };
+  std::string const hello = R"({"role":"user","content":"hello"})", system = R"({"role":"system","content":"S"})", more = R"({"role":"user","content":"IMPORTANT"})";
+  auto const asked = [](std::string messages, json const& prefix, char const* rest = "") {
+    return R"({"messages":[)" + messages + R"(],"required_prefix_token_ids":)" + prefix.dump() + rest + "}";
+  };
+  json const one = ids(R"({"messages":[)" + hello + R"(],"add_generation_prompt":false})"), both = ids(R"({"messages":[)" + hello + "," + more + "]}");
+  CHECK(ids(asked(hello + "," + more, one)) == both);
+  CHECK(ids(asked(hello, one)) == ids(R"({"messages":[)" + hello + "]}"));
+  json const first = ids(R"({"messages":[)" + system + R"(],"add_generation_prompt":false})");
+  CHECK(ids(asked(system + "," + more, first)) == ids(R"({"messages":[)" + system + "," + more + "]}"));
+  json open = one;   // without the end and the line break
+  open.erase(open.size() - 1), open.erase(open.size() - 1);
+  CHECK(ids(asked(hello + "," + more, open)) == both);
+  CHECK(b.status("/tokenize", asked(more, one)) == 400);
+  CHECK(b.status("/tokenize", asked(more, both)) == 400);   // it has been answered for by nobody, and the ids go on after it
+}
+
 TEST_CASE("protocol/openai/service: a model without a chat template, and prompts without tokens") {
   fake::engine engine;
   service_type bare(engine.text(), nullptr, engine.jobs(), card(), {});

@@ -41,6 +41,9 @@ TEST_CASE("a pinned server refuses what is not one of its pairs") {
   CHECK(refused(R"({"top_p":1})"));
   CHECK(refused(R"({"temperature":1,"top_p":1,"top_k":20})"));
   CHECK(refused(R"({"temperature":1,"top_p":1,"min_p":0.1})"));
+  for (auto const* more : {R"("repetition_penalty":1.5)", R"("presence_penalty":1)", R"("frequency_penalty":0.5)", R"("bad_words":["a"])"})
+    CHECK(refused((std::string(R"({"temperature":1,"top_p":1,)") + more + "}").c_str()));
+  CHECK_FALSE(refused(R"({"temperature":1,"top_p":1,"presence_penalty":0,"frequency_penalty":0,"logit_bias":null,"bad_words":[]})"));
 }
 
 TEST_CASE("a pinned server samples as the trainer believes, not as the model's defaults say") {
@@ -51,6 +54,7 @@ TEST_CASE("a pinned server samples as the trainer believes, not as the model's d
   }
   asked const overridden = pinned(R"({"temperature":0,"top_k":5,"repetition_penalty":1.3})", rule(pinning::override_request));
   CHECK_FALSE(overridden.refused);
-  CHECK((overridden.sampling.temperature == 1 && overridden.sampling.top_k == 0 && overridden.sampling.repetition_penalty == 1.3f));
+  CHECK((overridden.sampling.temperature == 1 && overridden.sampling.top_k == 0 && overridden.sampling.repetition_penalty == 1));
+  CHECK(pinned(R"({"bad_words":["a"]})", rule(pinning::override_request)).refused);
   CHECK(pinned("{}", rule(pinning::off)).sampling.top_k == 20);
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "verbatim/core/bf16.hpp"
+#include "verbatim/core/weight_format.hpp"
 
 namespace verbatim {
 
@@ -18,6 +19,7 @@ struct ops_limits {
   int pages = 0;     ///< KV pages in all
   int page = 0;      ///< tokens per page
   int threads = 1;   ///< threads that compute, the caller's included
+  weight_format weights = weight_format::checkpoint;   ///< how matrices are kept
 };
 
 /// Rows of activations: row r starts at data + r * stride. Columns past `columns` up to the next multiple of 64 are ours.

@@ -83,7 +83,9 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
   int const rows = std::max(c.step_tokens, c.max_batch + 1);   // room for a prompt beside a full batch that decodes
   int const threads = c.threads ? c.threads : int(std::max(1u, std::thread::hardware_concurrency()));
   out.limits = {.tokens = rows, .slices = c.max_batch, .outputs = std::min(rows, std::max(c.max_batch, 16)),
-                .pages = pages, .page = P::cache::page, .threads = threads};
+                .pages = pages, .page = P::cache::page, .threads = threads, .weights = c.weights};
+  if (!loaded_parts<P>::model_type::takes_formats && c.weights != weight_format::checkpoint)
+    throw error("engine", 9, "weights: this device keeps them as the checkpoint has them");
   out.model = std::make_unique<typename loaded_parts<P>::model_type>(out.config, out.limits, P::contract);
   if (c.random_weights) {
     weights::random_weights source(out.config);

@@ -88,6 +88,7 @@ template <class P> class order_desk {
     out.affected = int(jobs_->unfinished());
     if (o.options.abort_running) roster_->abort_all();
     if (o.options.kv == kv_policy::recompute) roster_->retract_all();
+    else roster_->retract_scoring();
     model.replace_weights(o.from->tensors());
     new_version(std::move(o.options.version));
     roster_->book().set_version(jobs_->versions().current());

@@ -150,6 +150,14 @@ template <class P> class roster {
       if (c->index == 0 && c->state != phase::finished && !c->announced) c->owner->scored = 1;
     settle();
   }
+  /// The same for prompts only whose log-probabilities are wanted and not yet told.
+  void retract_scoring() {
+    for (auto* c : running_)
+      if (c->state == phase::running && c->owner->wants_prompt() && !c->announced) preempt(*c);
+    for (auto& c : all_)
+      if (c->index == 0 && c->state != phase::finished && !c->announced) c->owner->scored = 1;
+    settle();
+  }
   /// Every request ends now, with what it has, and is forgotten: what is ordered next must not find it.
   void abort_all() {
     end_all(finish_reason::cancelled);

@@ -129,8 +129,12 @@ template <class Engine> model_card card_of(Engine const& engine, openai const& o
   card.context = engine.context();
   card.vocabulary = engine.config().vocabulary;
   if constexpr (requires { engine.max_logprobs(); }) card.max_logprobs = engine.max_logprobs();
-  card.contract = Engine::contract();
-  if constexpr (requires { Engine::contract_text(); }) card.contract_text = Engine::contract_text();
+  if constexpr (requires { engine.resources().weights; }) {
+    card.contract = Engine::contract(engine.resources().weights);
+    card.contract_text = Engine::contract_text(engine.resources().weights);
+  } else {
+    card.contract = Engine::contract();
+  }
   if constexpr (requires { engine.turn_ends(); }) card.turn_ends = engine.turn_ends();
   card.created = created;
   bool const greedy = !d.do_sample.value_or(true);

@@ -25,12 +25,13 @@ template <class Model, class Device, class T, class Attention = typename Device:
  public:
   using backend_type = ops<Device, T, Attention>;
   using logits_view = verbatim::logits_view;
+  static constexpr bool takes_formats = loader<Model, backend_type>::takes_formats;   ///< of weights
   static constexpr guarantee offers = backend_type::offers;
   static constexpr int revision = backend_type::revision;
 
   /// Throws checkpoint.55 (another architecture), .56 and .57 (numbers that cannot be).
   loaded_model(model_config const& c, ops_limits limits, numerics contract)
-      : ops_(checked(c), limits, contract), loader_(c, weights_) {}
+      : ops_(checked(c), limits, contract), loader_(c, weights_, limits.weights) {}
   loaded_model(loaded_model const&) = delete;
 
   /// Reads every tensor of the tables from a weight_source. May be called again: the weights are replaced in place.

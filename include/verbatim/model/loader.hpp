@@ -2,17 +2,21 @@
 // shape; what a tensor must be converted to is exact unless the caller allows rounding. Loading again replaces the values in
 // place (addresses stay). Cost: one read and one write of the weights, packed on the backend's threads.
 #pragma once
+#include <algorithm>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/error.hpp"
 #include "verbatim/core/tensor.hpp"
+#include "verbatim/core/weight_format.hpp"
 #include "verbatim/model/table.hpp"
 
 namespace verbatim {
@@ -26,8 +30,11 @@ template <class Model, class Ops> class loader {
   using weights = typename Model::template weights<Ops>;
 
  public:
+  /// Whether the backend keeps matrices in other formats than the checkpoint's.
+  static constexpr bool takes_formats = std::is_constructible_v<matrix, int const*, int, int, weight_format>;
+
   /// Shapes `w` by the tables and remembers where each tensor goes. `w` keeps its address.
-  loader(model_config const& c, weights& w) : tied_(c.tied) {
+  loader(model_config const& c, weights& w, weight_format format = weight_format::checkpoint) : tied_(c.tied) {
     w.layers.resize(std::size_t(c.layers));
     Model::visit(c, w, [&](std::string const& prefix, auto const& entry, auto& member) {
       int sizes[4] = {}, parts = parts_of(entry.name);
@@ -37,7 +44,10 @@ template <class Model, class Ops> class loader {
         sizes[p] = int(shape.size[0]);
         remember(prefix + name_of_part(entry.name, p), shape, member, p);
       }
-      if constexpr (std::is_same_v<std::remove_reference_t<decltype(member)>, matrix>) member = matrix(sizes, parts, int(shape.size[1]));
+      if constexpr (std::is_same_v<std::remove_reference_t<decltype(member)>, matrix>) {
+        if constexpr (takes_formats) member = matrix(sizes, parts, int(shape.size[1]), format);
+        else member = matrix(sizes, parts, int(shape.size[1]));
+      }
       else member = vector(sizes, parts);
       bytes_ += member.bytes();
     });
@@ -65,6 +75,7 @@ template <class Model, class Ops> class loader {
     forget();
     for (tensor const& t : tensors) expect(t, allow);
     require_all();
+    if (tied_) check_tied(tensors);
   }
   /// Replaces the values by tensors that check() has passed.
   void replace(Ops& o, std::span<tensor const> tensors) noexcept {
@@ -102,6 +113,17 @@ template <class Model, class Ops> class loader {
     bool seen = false;
   };
 
+  /// A tied model may be given its head too, as state dictionaries have it: the same values.
+  static void check_tied(std::span<tensor const> tensors) {
+    auto const named = [&](std::string_view name) {
+      return std::find_if(tensors.begin(), tensors.end(), [&](tensor const& t) { return t.name == name; });
+    };
+    auto const head = named("lm_head.weight"), table = named("model.embed_tokens.weight");
+    if (head == tensors.end() || table == tensors.end() || head->data == table->data) return;
+    if (head->type != table->type || std::memcmp(head->data, table->data, table->bytes()) != 0)
+      throw error("checkpoint", 58, "lm_head.weight: other values than model.embed_tokens.weight, which is this model's head too (tie_word_embeddings)");
+  }
+
   void forget() noexcept {
     for (auto& [name, place] : places_) place.seen = false;
   }
@@ -128,7 +150,12 @@ template <class Model, class Ops> class loader {
     auto const found = places_.find(t.name);
     std::string const name(t.name.substr(0, 200));
     if (found == places_.end()) {
-      if (ignored(t.name)) return nullptr;
+      if (ignored(t.name)) {
+        auto const table = places_.find("model.embed_tokens.weight");
+        if (t.name == "lm_head.weight" && table != places_.end() && !(t.shape == table->second.shape))
+          throw error("checkpoint", 52, name + ": shape " + to_string(table->second.shape) + " expected, " + to_string(t.shape) + " found");
+        return nullptr;
+      }
       throw error("checkpoint", 50, name + ": found, but the model has no such weight");
     }
     place& p = found->second;
@@ -137,7 +164,7 @@ template <class Model, class Ops> class loader {
       throw error("checkpoint", 52, name + ": shape " + to_string(p.shape) + " expected, " + to_string(t.shape) + " found");
     if (sizeof(typename Ops::value) == 2 && t.type != dtype::bf16 && allow == rounding::exact)
       throw error("checkpoint", 53, name + ": BF16 expected, " + std::string(name_of(t.type)) +
-                                        " found, which bf16 cannot hold exactly (run the model in f32, or allow rounding)");
+                                        " found, which bf16 cannot hold exactly in general (run the model in f32, or allow rounding)");
     p.seen = true;
     return &p;
   }

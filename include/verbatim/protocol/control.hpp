@@ -36,6 +36,7 @@ struct options {
   bool open = false;                   ///< without admin keys, who reaches the server may steer it
   std::size_t refit_bytes = 0;         ///< of a body with weights
   std::string model{};                 ///< its name
+  bool strict = false;                 ///< unknown parameters are errors instead of a Warning header
   std::chrono::milliseconds patience{20'000};   ///< how long /health_generate waits for a token
 };
 
@@ -76,6 +77,16 @@ class plane {
     json const said = read_parameters(r, !raw);
     problems p;
     fields f(said, "", p);
+    auto const unknown = unknown_parameters(said);
+    if (!unknown.empty() && options_.strict) {
+      for (auto const& name : unknown) f.add(name, "unknown parameter", "unknown_parameter");
+      return fail(f, to);
+    }
+    if (!unknown.empty())
+      to = [to, warning = warning_of(unknown)](http_response answer) {
+        answer.head.headers.emplace_back("Warning", warning);
+        to(std::move(answer));
+      };
     switch (at.what) {
       case verb::refit_from_disk: return refit(f, text(f, "model_path"), to);
       case verb::refit:
@@ -154,6 +165,7 @@ class plane {
     refit_options o;
     o.version = label(f, "weight_version");
     o.abort_running = flag(f, "abort_all_requests");
+    o.allow_rounding = flag(f, "allow_rounding");
     bool const flush = flag(f, "flush_cache", true);
     std::string const kv = text(f, "kv_policy");
     if (kv.empty()) o.kv = flush ? kv_policy::recompute : kv_policy::keep;

@@ -1,11 +1,14 @@
 // The paths by which trainers steer a server, under the names that clients of vLLM, SGLang and prime-rl use, and what they
 // send: a JSON body, a query, or both.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <iterator>
 #include <string_view>
+#include <vector>
 
 #include "verbatim/protocol/exchange.hpp"
 #include "verbatim/text/json.hpp"
@@ -88,6 +91,20 @@ inline json read_parameters(http_request const& r, bool with_body) {
     if (value == "true" || value == "false" || value == "True" || value == "False") out[key] = value[0] == 't' || value[0] == 'T';
     else out[key] = std::move(value);
   }
+  return out;
+}
+
+/// Of what was said, what no route of vLLM's, SGLang's or ours knows; at most ten.
+inline std::vector<std::string> unknown_parameters(json const& said) {
+  static constexpr std::string_view known[] = {
+      "abort_all", "abort_all_requests", "action", "allow_rounding", "clear_cache", "flush_cache", "include", "kv_policy", "mode", "model_path", "name",
+      "names", "new_version", "request_ids", "reset_running_requests", "rid", "truncate_size", "wait_for_inflight_requests", "weight_dir", "weight_version",
+      // of others, without meaning here
+      "abort_message", "is_async", "keep_pause", "load_format", "manifest", "recapture_cuda_graph", "reset_connector", "reset_external", "timeout", "token_step",
+      "torch_empty_cache"};
+  std::vector<std::string> out;
+  for (auto const& [name, value] : said.items())
+    if (out.size() < 10 && std::find(std::begin(known), std::end(known), name) == std::end(known)) out.push_back(name);
   return out;
 }
 

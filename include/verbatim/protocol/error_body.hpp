@@ -88,4 +88,16 @@ class problems {
   std::size_t count_ = 0;
 };
 
+/// A Warning header (RFC 7234) that names ignored fields, in characters that a header may have.
+inline std::string warning_of(std::vector<std::string> const& names) {
+  std::string out = "299 - \"ignored fields: ";
+  bool first = true;
+  for (std::string const& name : names) {
+    if (!first) out += ", ";
+    first = false;
+    for (char c : std::string_view(name).substr(0, 64)) out += c > ' ' && c < 0x7f && c != '"' && c != '\\' ? c : '?';
+  }
+  return out += '"';
+}
+
 }  // namespace verbatim

@@ -24,6 +24,7 @@ struct turn_end {
 /// Where the new part begins.
 struct seam {
   std::string_view rest{};       ///< the tail of the whole rendering that follows the exact tokens
+  std::string_view ending{};     ///< the end of turn, and all that the template writes after it, where nothing follows
   token given = -1;              ///< `rest` begins with this end of turn, in whose place the exact tokens have one: it is left out
   char const* error = nullptr;   ///< why there is no such place
 };
@@ -54,7 +55,7 @@ inline seam find_seam(std::string_view before, std::string_view full, std::span<
     auto const *own = detail::end_at(before, at, ends), *now = detail::end_at(full, at, ends);
     // An end of another name may be the first token of the next turn: only where the model said that very one is it there already.
     bool const there = now && (now->id == own->id ? ended : now->id == last);
-    return {full.substr(at), there ? now->id : token(-1)};
+    return {.rest = full.substr(at), .ending = before.substr(at), .given = there ? now->id : token(-1)};
   }
   std::size_t common = before.size();
   if (full.substr(0, common) != before) {
@@ -62,7 +63,7 @@ inline seam find_seam(std::string_view before, std::string_view full, std::span<
     for (common = 0; common < full.size() && common < before.size() && full[common] == before[common];) ++common;
   }
   auto const* const now = detail::end_at(full, common, ends);
-  return {full.substr(common), now && now->id == last ? last : token(-1)};
+  return {.rest = full.substr(common), .given = now && now->id == last ? last : token(-1)};
 }
 
 }  // namespace verbatim

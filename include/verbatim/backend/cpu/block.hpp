@@ -31,12 +31,12 @@ struct lookahead {
   std::uint32_t const* next = nullptr;
   int rate = 0;   ///< cache lines in each step, times 256
 
-  /// For block `block` of `blocks` that run over the same weights from `from` on; `then` is what follows. One block alone runs at
-  /// the speed of memory and fetches what it reads some steps later. Of several, each fetches its share of as much as they read
-  /// now, so that reading and arithmetic overlap.
-  static lookahead share(std::uint32_t const* from, std::uint32_t const* then, int steps, int block, int blocks) noexcept {
-    if (blocks == 1) return {from + distance * panel_outputs, 256 * in_step};
-    int const rate = 256 * in_step / blocks;
+  /// One block alone runs at the speed of memory: it fetches what it reads some steps later.
+  static lookahead streaming(std::uint32_t const* from) noexcept { return {from + distance * panel_outputs, 256 * panel_outputs / line}; }
+  /// Block `block` of `blocks` that run over the same weights in `steps` steps fetches its share of the `words` that follow, so
+  /// that reading and arithmetic overlap.
+  static lookahead share(std::uint32_t const* then, std::size_t words, int steps, int block, int blocks) noexcept {
+    int const rate = int(256 * (words / line) / std::size_t(steps * blocks));
     return {then + std::ptrdiff_t(rate * steps >> 8) * block * line, rate};
   }
   VERBATIM_INLINE void fetch(int step) const noexcept {
@@ -44,7 +44,7 @@ struct lookahead {
   }
 
  private:
-  static constexpr int line = 16, in_step = panel_outputs / line;   // words
+  static constexpr int line = 16;       // words
   static constexpr int distance = 24;   // steps: 6 KiB; 16 to 64 were alike, none cost a fifth of the bandwidth
 };
 

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "verbatim/backend/cpu/block.hpp"
+#include "verbatim/backend/cpu/multiply_codes.hpp"
 #include "verbatim/backend/cpu/widened.hpp"
 #include "verbatim/backend/ops.hpp"
 
@@ -49,28 +50,55 @@ template <class Isa> struct alignas(64) row_tile {
   float value[rows * panel_outputs];
   float const* row(int r) const noexcept { return value + r * panel_outputs; }
 
-  /// Of a panel with rows of x, at most `rows`. `then`: what the thread reads afterwards.
-  template <class T> void multiply(std::uint32_t const* panel, int steps, rows_of<T> x, std::uint32_t const* then) noexcept {
+  /// Of panel `index` with rows of x, at most `rows`. `then`: what the thread reads afterwards.
+  template <class T> void multiply(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
     std::fill_n(value, x.rows * panel_outputs, 0.0f);
-    for (int first = 0; first < steps; first += step_block) {
-      int const n = std::min(step_block, steps - first);
-      std::uint32_t const* const weights = panel + std::ptrdiff_t(first) * panel_outputs;
-      std::uint32_t const* const next = first + n < steps ? weights + n * panel_outputs : then;
-      for_parts(x.rows, block_of<Isa>::rows, [&](int r, int count, int block, int blocks) {
-        multiply_rows<Isa, T>(weights, n, x.row(r) + std::ptrdiff_t(first) * packed_matrix<T>::word, x.stride, count, value + r * panel_outputs,
-                              lookahead::share(weights, next, n, block, blocks));
+    if (w.quantised()) return multiply_quantised(w, index, x, then);
+    for (int first = 0; first < w.steps(); first += step_block) {
+      int const n = std::min(step_block, w.steps() - first);
+      std::uint32_t const* const weights = w.panel(index) + w.words_before(first);
+      std::uint32_t const* const next = first + n < w.steps() ? weights + n * panel_outputs : then;
+      multiply_steps(weights, first, n, x, next, x.rows > block_of<Isa>::rows ? std::size_t(n) * panel_outputs : 0);
+    }
+  }
+
+ private:
+  /// Steps [first, first + n), whose words are at `weights`. `then`, `words`: to be fetched meanwhile; 0 words: `weights` itself
+  /// streams from memory.
+  template <class T> void multiply_steps(std::uint32_t const* weights, int first, int n, rows_of<T> x, std::uint32_t const* then, std::size_t words) noexcept {
+    for_parts(x.rows, block_of<Isa>::rows, [&](int r, int count, int block, int blocks) {
+      auto const ahead = words > 0 ? lookahead::share(then, words, n, block, blocks) : lookahead::streaming(weights);
+      multiply_rows<Isa, T>(weights, n, x.row(r) + std::ptrdiff_t(first) * packed_matrix<T>::word, x.stride, count, value + r * panel_outputs, ahead);
+    });
+  }
+  /// Few rows take codes as they come; for more, weights are unpacked for all of them at once, into half of L1.
+  template <class T> void multiply_quantised(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
+    constexpr int steps = 64;   // words of k: 16 KiB
+    alignas(64) std::uint32_t words[steps * panel_outputs];
+    int first = 0;
+    if (x.rows <= block_of<Isa>::rows) {
+      int const blocks = w.inputs() / block_inputs;
+      with_rows<Isa>(x.rows, [&](auto rows) {
+        if (w.format() == weight_format::int8) multiply_codes<Isa, 8, T, rows>(w.template blocks_of<8>(index), blocks, x.data, x.stride, value);
+        else multiply_codes<Isa, 4, T, rows>(w.template blocks_of<4>(index), blocks, x.data, x.stride, value);
       });
+      first = blocks * packed_matrix<T>::block_steps;
+    }
+    for (; first < w.steps(); first += steps) {
+      int const n = std::min(steps, w.steps() - first);
+      w.template unpack_steps<vector_of<Isa>>(index, first, n, words);
+      std::uint32_t const* const next = first + n < w.steps() ? w.panel(index) + w.words_before(first + n) : then;
+      multiply_steps(words, first, n, x, next, w.words_before(steps));
     }
   }
 };
 
-/// One panel against all rows of x. Calls out(row, column within the panel, sums of 16 outputs).
+/// Panel `index` of w against all rows of x. Calls out(row, column within the panel, sums of 16 outputs).
 template <class Isa, class T, class Out>
-inline void multiply_panel(std::uint32_t const* panel, int steps, rows_of<T> x, Out&& out) noexcept {
-  std::uint32_t const* const then = panel + std::ptrdiff_t(steps) * panel_outputs;   // most often the next one
+inline void multiply_panel(packed_matrix<T> const& w, int index, rows_of<T> x, Out&& out) noexcept {
   for_parts(x.rows, row_tile<Isa>::rows, [&](int first, int count, int, int) {
     row_tile<Isa> tile;
-    tile.multiply(panel, steps, rows_of<T>{x.row(first), count, x.columns, x.stride}, then);
+    tile.multiply(w, index, rows_of<T>{x.row(first), count, x.columns, x.stride}, w.panel(index + 1));   // most often the next one
     for (int r = 0; r < count; ++r)
       for (int c = 0; c < panel_outputs; c += tree_lanes) out(first + r, c, vector_of<Isa>::load(tile.row(r) + c));
   });

@@ -215,8 +215,8 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
       cpu::for_parts(x.rows, cpu::row_tile<Isa>::rows, [&](int first, int count, int, int) {
         cpu::row_tile<Isa> gate, up;
         rows const some{x.row(first), count, x.columns, x.stride};
-        gate.multiply(w.panel(panel), w.steps(), some, w.panel(panels + panel));
-        up.multiply(w.panel(panels + panel), w.steps(), some, w.panel(panel + 1));
+        gate.multiply(w, panel, some, w.panel(panels + panel));
+        up.multiply(w, panels + panel, some, w.panel(panel + 1));
         for (int r = 0; r < count; ++r)
           for (int c = 0; c < cpu::panel_outputs; c += tree_lanes)
             cpu::silu_mul<T>(cpu::rounded_to<T>(V::load(gate.row(r) + c)), cpu::rounded_to<T>(V::load(up.row(r) + c)))
@@ -269,7 +269,7 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
   /// out(row, column, x w^T + bias in f32) for 16 columns at a time.
   template <class Out> void multiply(rows x, matrix const& w, vector const& bias, Out&& out) noexcept {
     by_panels(x, w, w.panels(), [&](int panel) {
-      cpu::multiply_panel<Isa, T>(w.panel(panel), w.steps(), x, [&](int r, int column, V v) {
+      cpu::multiply_panel<Isa, T>(w, panel, x, [&](int r, int column, V v) {
         int const c = panel * cpu::panel_outputs + column;
         out(r, c, bias.empty() ? v : v + V::load(bias.data() + c));
       });

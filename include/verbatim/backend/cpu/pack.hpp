@@ -1,5 +1,5 @@
 // Packed weights: a matrix [outputs, k] in panels of 64 outputs. A panel is [k step][64 outputs][one word], a word being
-// one f32 or two consecutive k of bf16; so a register of 16 words holds 16 outputs, each output keeps a lane of its own, and
+// one f32 or two consecutive k of bf16, or blocks of 32 k in 8 or 4 bits (quantised.hpp) that unpack to such words; so a register of 16 words holds 16 outputs, each output keeps a lane of its own, and
 // products accumulate in ascending k however many rows there are. A matrix may join several checkpoint tensors (q, k and
 // v): each part starts a panel of its own, and rows past its end are zeros, as are k past the end in an odd pair.
 // Memory: outputs rounded up to 64 per part. Cost of packing: one read and one write of the weights, in parallel by panels;
@@ -12,10 +12,12 @@
 #include <type_traits>
 #include <utility>
 
+#include "verbatim/backend/cpu/quantised.hpp"
 #include "verbatim/backend/cpu/tile.hpp"
 #include "verbatim/backend/memory.hpp"
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/tensor.hpp"
+#include "verbatim/core/weight_format.hpp"
 
 namespace verbatim::cpu {
 
@@ -30,25 +32,44 @@ template <class T> class packed_matrix {
 
   packed_matrix() = default;
   /// An all-zero matrix of `parts` tensors with rows[p] outputs each, over k inputs.
-  packed_matrix(int const* rows, int parts, int k) : parts_(parts), k_(k), steps_((k + word - 1) / word) {
+  packed_matrix(int const* rows, int parts, int k, weight_format format = weight_format::checkpoint)
+      : parts_(parts), k_(k), steps_((k + word - 1) / word), format_(format) {
     for (int p = 0; p < parts; ++p) {
       rows_[std::size_t(p)] = rows[p];
       offset_[std::size_t(p) + 1] = offset_[std::size_t(p)] + padded(rows[p]);
     }
-    words_ = aligned_array<std::uint32_t>(std::size_t(outputs()) * std::size_t(steps_));
+    words_ = aligned_array<std::uint32_t>(std::size_t(panels()) * panel_words());
   }
 
   bool empty() const noexcept { return parts_ == 0; }
   int parts() const noexcept { return parts_; }
   int inputs() const noexcept { return k_; }
   int steps() const noexcept { return steps_; }
+  weight_format format() const noexcept { return format_; }
+  bool quantised() const noexcept { return format_ != weight_format::checkpoint; }
   int rows(int part) const noexcept { return rows_[std::size_t(part)]; }
   int offset(int part) const noexcept { return offset_[std::size_t(part)]; }
   int outputs() const noexcept { return offset_[std::size_t(parts_)]; }   ///< padding included
   int panels() const noexcept { return outputs() / panel_outputs; }
   std::size_t bytes() const noexcept { return words_.bytes(); }
   std::uint32_t* panel(int i) const noexcept {
-    return words_.data() + std::size_t(i) * std::size_t(steps_) * panel_outputs;
+    return words_.data() + std::size_t(i) * panel_words();
+  }
+  /// Words of memory that one panel takes, and that lie before step `s` in it, a multiple of block_steps.
+  std::size_t panel_words() const noexcept { return words_before(quantised() ? blocks() * block_steps : steps_); }
+  std::size_t words_before(int s) const noexcept {
+    auto const in = [&](std::size_t bytes) { return std::size_t(s / block_steps) * bytes / 4; };
+    return format_ == weight_format::int8 ? in(sizeof(quantised_block<8>)) : format_ == weight_format::int4 ? in(sizeof(quantised_block<4>)) : std::size_t(s) * panel_outputs;
+  }
+  template <int Bits> quantised_block<Bits> const* blocks_of(int panel_index) const noexcept {
+    return reinterpret_cast<quantised_block<Bits> const*>(panel(panel_index));
+  }
+  /// Unpacks steps [first, first + n) of a quantised panel; both are multiples of block_steps, but at the end of k.
+  template <class V> void unpack_steps(int panel_index, int first, int n, std::uint32_t* to) const noexcept {
+    std::uint32_t const* const from = panel(panel_index) + words_before(first);
+    int const count = (n + block_steps - 1) / block_steps;
+    if (format_ == weight_format::int8) unpack<V, 8, T>(reinterpret_cast<quantised_block<8> const*>(from), count, to);
+    else unpack<V, 4, T>(reinterpret_cast<quantised_block<4> const*>(from), count, to);
   }
 
   /// Packs one panel of a part from row-major rows of From ([rows(part), inputs()]). Every From converts exactly.
@@ -56,6 +77,8 @@ template <class T> class packed_matrix {
     int const first = panel_of_part * panel_outputs;
     int const count = rows(part) - first < panel_outputs ? rows(part) - first : panel_outputs;
     std::uint32_t* const to = panel(offset(part) / panel_outputs + panel_of_part);
+    if (format_ == weight_format::int8) return encode(reinterpret_cast<quantised_block<8>*>(to), source, first, count);
+    if (format_ == weight_format::int4) return encode(reinterpret_cast<quantised_block<4>*>(to), source, first, count);
     constexpr int block = 16;  // words: a cache line of each source row against 4 KiB of the panel
     int const whole = k_ / word;
     int done = 0;
@@ -77,10 +100,30 @@ template <class T> class packed_matrix {
   /// Unpacks one row of a part: the embedding shares the packed head, so a tied table is in memory once.
   void copy_row(int part, int row, T* to) const noexcept {
     std::uint32_t const* const from = panel(offset(part) / panel_outputs + row / panel_outputs) + row % panel_outputs;
+    if (format_ == weight_format::int8) return decode_row(reinterpret_cast<quantised_block<8> const*>(from - row % panel_outputs), row % panel_outputs, to);
+    if (format_ == weight_format::int4) return decode_row(reinterpret_cast<quantised_block<4> const*>(from - row % panel_outputs), row % panel_outputs, to);
     for (int i = 0; i < k_; i += word) std::memcpy(to + i, from + std::size_t(i / word) * panel_outputs, std::size_t(k_ - i < word ? k_ - i : word) * sizeof(T));
   }
 
+  static constexpr int block_steps = block_inputs / word;   ///< words of k in a quantised block
+
  private:
+  int blocks() const noexcept { return (k_ + block_inputs - 1) / block_inputs; }
+
+  template <int Bits, class From> void encode(quantised_block<Bits>* to, From const* source, int first, int count) const noexcept {
+    for (int b = 0; b < blocks(); ++b, ++to)
+      for (int r = 0; r < count; ++r) {
+        From const* const row = source + std::size_t(first + r) * std::size_t(k_) + b * block_inputs;
+        int const n = k_ - b * block_inputs < block_inputs ? k_ - b * block_inputs : block_inputs;
+        float w[block_inputs] = {};
+        for (int i = 0; i < n; ++i) w[i] = to_float(row[i]);
+        to->encode(r, w);
+      }
+  }
+  template <int Bits> void decode_row(quantised_block<Bits> const* from, int row, T* to) const noexcept {
+    for (int i = 0; i < k_; ++i) to[i] = from_float<T>(from[i / block_inputs].decode(row, i % block_inputs));
+  }
+
   template <class From> static std::uint32_t word_of(From const* p, int count) noexcept {
     T pair[word] = {};
     for (int i = 0; i < count; ++i) pair[i] = from_float<T>(to_float(p[i]));
@@ -105,6 +148,7 @@ template <class T> class packed_matrix {
   }
 
   int parts_ = 0, k_ = 0, steps_ = 0;
+  weight_format format_ = weight_format::checkpoint;
   std::array<int, max_parts> rows_{};
   std::array<int, max_parts + 1> offset_{};
   aligned_array<std::uint32_t> words_;

@@ -16,9 +16,9 @@ namespace verbatim::cpu {
 namespace detail {
 
 /// Subnormals are zeros while it lives, going in and coming out, as vdpbf16ps has it; elsewhere they stay.
-template <class Isa> struct flushing {
+template <class Isa, bool Bf16 = true> struct flushing {
 #if VERBATIM_HAS_AVX512BF16
-  static constexpr bool wanted = Isa::flushes_bf16;
+  static constexpr bool wanted = Bf16 && Isa::flushes_bf16;
   static constexpr unsigned bits = 0x8040;   // FTZ, DAZ
   flushing() noexcept { if constexpr (wanted) _mm_setcsr(before | bits); }
   ~flushing() { if constexpr (wanted) _mm_setcsr(before); }

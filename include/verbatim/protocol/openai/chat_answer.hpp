@@ -82,6 +82,7 @@ template <class Text, class Filter> class chat_answer {
     if (shape_->prompt_logprobs) {
       out += ",\"prompt_logprobs\":";
       put_prompt_logprobs(out, *text_, choices[0].prompt);
+      if (shape_->versions) choices[0].origin.put_prompt_version(out, *shape_->versions);
     }
     out += '}';
   }

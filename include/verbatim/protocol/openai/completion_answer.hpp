@@ -93,6 +93,7 @@ template <class Text, class Filter> class completion_answer {
     if (shape_->prompt_logprobs) {
       out += ",\"prompt_logprobs\":";
       put_prompt_logprobs(out, *text_, c.prompt);
+      if (shape_->versions) c.origin.put_prompt_version(out, *shape_->versions);
     }
     if (finish != "null") put_origin(out, c, *shape_);
     out += '}';

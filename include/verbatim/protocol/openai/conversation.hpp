@@ -37,7 +37,7 @@ struct conversation {
   bool special_tokens = false;
   bool parse_calls = false, parallel_calls = true;   ///< tool calls of the answer: whether to find any, and more than one
   std::vector<token> exact{};            ///< what the prompt must begin with; empty: whatever the template gives
-  std::size_t exact_messages = 0;        ///< how many messages `exact` stands for
+  std::size_t exact_messages = 0;        ///< how many messages `exact` stands for; 0: nobody has answered, their text tells
 };
 
 namespace detail {
@@ -52,7 +52,6 @@ inline void read_exact(fields& f, conversation& c, chat_rules const& rules) {
     read_ids(f, "required_prefix_token_ids", rules.vocabulary, std::size_t(1) << 24, c.exact);
     c.exact_messages = n;
     for (std::size_t i = n; i-- > 0 && !is_assistant((*messages)[i]);) c.exact_messages = i;
-    if (c.exact_messages == 0) c.exact_messages = n;   // nobody has answered yet
     return;
   }
   for (std::size_t i = n; i-- > 0;) {
@@ -132,7 +131,10 @@ std::optional<api_error> tokenise(conversation const& talk, Text const& text, Ch
       if (talk.special_tokens) text.encode_with_special(prompt, out); else text.encode(prompt, out);
     } else {
       out = talk.exact;
-      if (char const* why = append_rest(out, talk.messages, talk.exact_messages - 1, prompt, rules.turn_ends, text, render))   // never a prompt that only nearly begins as it must
+      std::size_t const owner = talk.exact_messages > 0 ? talk.exact_messages - 1 : message_of(talk.exact, talk.messages, rules.turn_ends, text);
+      char const* why = "they end with the text of none of its messages";
+      if (owner < talk.messages.size()) why = append_rest(out, talk.messages, owner, prompt, rules.turn_ends, text, render);
+      if (why)   // never a prompt that only nearly begins as it must
         return api_error{400, "the conversation cannot be continued from the tokens that it must begin with: " + std::string(why), "messages", "prefix_mismatch"};
     }
   } catch (error const& e) {

@@ -1,6 +1,7 @@
 // A prompt that begins with exactly the ids that were fed and sampled before (protocol/splice.hpp finds the place), from a
 // conversation and its chat template.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <ctime>
@@ -43,7 +44,33 @@ inline std::string_view after_last(std::string_view text, std::string const& mar
   return at == text.npos ? std::string_view() : text.substr(at + mark.size());
 }
 
+/// Without what a template may write around a message's text: spaces, and at the end ends of turns.
+inline std::string_view bare_text(std::string_view s, std::span<turn_end const> ends) {
+  constexpr std::string_view spaces = " \t\r\n";
+  s.remove_prefix(std::min(s.size(), s.find_first_not_of(spaces)));
+  for (bool more = true; more;) {
+    s = s.substr(0, s.find_last_not_of(spaces) + 1);
+    more = false;
+    for (auto const& e : ends)
+      if (!e.text.empty() && s.ends_with(e.text)) s.remove_suffix(e.text.size()), more = true;
+  }
+  return s;
+}
+
 }  // namespace detail
+
+/// The last message whose text the ids end with; messages.size() where there is none. For ids that come without an answer.
+template <class Text> std::size_t message_of(std::vector<token> const& exact, json const& messages, std::span<turn_end const> ends, Text const& text) {
+  std::string const all = text.decode(exact, false);
+  std::string_view const said = detail::bare_text(all, ends);
+  for (std::size_t i = messages.size(); i-- > 0;) {
+    auto const content = messages[i].find("content");
+    if (content == messages[i].end() || !content->is_string()) continue;
+    std::string_view const words = detail::bare_text(content->get_ref<std::string const&>(), ends);
+    if (!words.empty() && said.ends_with(words)) return i;
+  }
+  return messages.size();
+}
 
 /// Appends to `exact` what the template writes after the message `owner`, the last that `exact` stands for. `render(messages,
 /// whole)` gives the text of messages, with the prompt for an answer where `whole`; `text` encodes. Returns why not, or null;
@@ -61,10 +88,15 @@ char const* append_rest(std::vector<token>& exact, json const& messages, std::si
   bool found = true;
   auto const before = detail::after_last(part, mark, found), after = detail::after_last(whole, mark, found);
   if (!found) return "the template does not show the answer that they end with";
-  seam const joint = find_seam(before, after, ends, exact.back());
+  seam joint = find_seam(before, after, ends, exact.back());
   if (joint.error) return joint.error;
   if (full.size() < joint.rest.size() || full.substr(full.size() - joint.rest.size()) != joint.rest)
     return "what the template writes after an answer depends on the answer";
+  // Ids that came from the template itself may have all of its ending, with the line break after the end.
+  std::vector<token> ending;
+  if (joint.rest.substr(0, joint.ending.size()) == joint.ending) text.encode(joint.ending, ending);
+  if (ending.size() > 1 && ending.size() <= exact.size() && std::equal(ending.begin(), ending.end(), exact.end() - std::ptrdiff_t(ending.size())))
+    joint.rest.remove_prefix(joint.ending.size()), joint.given = -1;
   // The end is encoded with what follows, since it may take spaces beside it, and then left out.
   std::vector<token> rest;
   text.encode(joint.rest, rest);

@@ -59,6 +59,7 @@ template <class Form> class gather {
   void start(choice& c, kept_event& e, std::string& out) {
     c.started = true;
     c.prompt = std::move(e.prompt);
+    c.origin.prompt(e.weights);
     if (e.choice % shape_->count == 0) usage_.prompt_tokens += e.prompt_tokens, usage_.cached_tokens += e.cached_tokens;
     if constexpr (requires { form_.echo(c, 0); }) form_.echo(c, e.choice);
     if (shape_->stream) form_.start(out, c, e.choice, usage_);

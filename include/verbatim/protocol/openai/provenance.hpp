@@ -38,6 +38,12 @@ class provenance {
       out += '}';
     });
   }
+  /// `,"prompt_weight_version":"…"`: of the weights that gave the prompt's log-probabilities.
+  void put_prompt_version(std::string& out, weight_versions const& names) const {
+    out += ",\"prompt_weight_version\":";
+    wire::put_string(out, names.label(prompt_));
+  }
+  void prompt(std::uint64_t weights) noexcept { prompt_ = weights; }
   /// `,"forced_tokens":[[start,end]…]`, or nothing where there are none.
   void put_forced(std::string& out) const {
     if (forced_.empty()) return;
@@ -57,6 +63,7 @@ class provenance {
     else spans.push_back({what, tokens_, tokens_ + 1});
   }
 
+  std::uint64_t prompt_ = 0;
   std::vector<token_span> weights_, forced_;
   int tokens_ = 0;
 };

@@ -52,7 +52,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
   /// `chat` may be null: the model brings no template.
   service(Text const& text, Chat const* chat, inbox& jobs, model_card card, service_options options)
       : text_(&text), chat_(chat), jobs_(&jobs), card_(std::move(card)), options_(std::move(options)), keys_(options_.api_keys),
-        control_(jobs, {options_.admin_keys, options_.local_hosts_only, options_.refit_bytes, card_.name, options_.health_patience}),
+        control_(jobs, {options_.admin_keys, options_.local_hosts_only, options_.refit_bytes, card_.name, options_.strict, options_.health_patience}),
         parsers_(text, chat, options_.reasoning_parser, options_.tool_parser),
         rules_{options_.template_kwargs, named_ends(text, card_.turn_ends), card_.vocabulary} {}
 
