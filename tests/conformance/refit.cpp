@@ -1,6 +1,7 @@
 // New weights for a running engine: every token is what the weights that it is tagged with give, nothing is lost, nothing
 // stale is matched, and a refit that is refused changes no bit.
 #include <bit>
+#include <cstring>
 #include <deque>
 #include <memory>
 
@@ -166,9 +167,24 @@ TEST_CASE("refit: what is refused changes nothing") {
   CHECK(attempt([](auto& t) { t[2].type = verbatim::dtype::f16; }) == "checkpoint.53");
   CHECK(attempt([](auto& t) { t[1].name = "model.layers.0.mlp.unknown_proj.weight"; }) == "checkpoint.50");
   CHECK(attempt([](auto& t) { t.push_back(t[4]); }) == "checkpoint.54");
+  auto const table = std::find_if(good.begin(), good.end(), [](tensor const& t) { return t.name == "model.embed_tokens.weight"; });
+  auto const head = [&](void const* data, int rows) {   // as a state dictionary of a tied model has it
+    tensor t = *table;
+    t.name = "lm_head.weight", t.data = data, t.shape.size[0] = rows;
+    return t;
+  };
+  int const words = int(table->shape.size[0]);
+  std::vector<std::uint16_t> copy(std::size_t(table->shape.elements()));
+  std::memcpy(copy.data(), table->data, table->bytes());
+  CHECK(attempt([&](auto& t) { t.push_back(head(table->data, 3)); }) == "checkpoint.52");
+  copy[7] ^= 1;
+  CHECK(attempt([&](auto& t) { t.push_back(head(copy.data(), words)); }) == "checkpoint.58");
+  copy[7] ^= 1;
   CHECK(engine.carry_out(verbatim::orders::refit{}).error.find("[verbatim.engine.30]") == 0);
   CHECK(engine.stats().refits == 1);
-  engine.refit(weights::borrowed(good));
+  auto whole = good;
+  whole.push_back(head(copy.data(), words));
+  engine.refit(weights::borrowed(whole));
   CHECK(outputs(engine, 3) != expected);
 }
 
@@ -253,13 +269,16 @@ TEST_CASE("refit: prompt log-probabilities come from one set of weights, whereve
   folder const model(config_of("qwen2", "float32"));
   sets<P> const two(model.path(), 2);
   std::mt19937 random(2);
+  using policy = verbatim::kv_policy;
   for (int prompt : {33, 64, 65, 129}) {   // also: the last token alone in a step, after all of its prompt is scored
-    for (int polls = 1; polls < 7; ++polls) {
+    for (int which = 0; which < 18; ++which) {
+      int const polls = 1 + which % 6;
+      policy const kv = which < 6 ? policy::recompute : which < 12 ? policy::drop : policy::keep;
       verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 1, .max_batch = 16, .step_tokens = 32});
       engine.refit(weights::borrowed(two.of[0].tensors()));
       request r;
       r.prompt = random_ids(random, prompt, 300);
-      r.max_tokens = 1;
+      r.max_tokens = polls % 2;   // with a token, and only scored
       r.prompt_logprobs = 0;
       std::vector<float> told;
       std::uint64_t by = 0;
@@ -269,12 +288,12 @@ TEST_CASE("refit: prompt log-probabilities come from one set of weights, whereve
           for (auto const& s : e.prompt) told.push_back(s.token.logprob);
       });
       for (int i = 0; i < polls; ++i) engine.poll();
-      engine.refit(weights::borrowed(two.of[1].tensors()));
+      engine.refit(weights::borrowed(two.of[1].tensors()), {.kv = kv});
       while (engine.poll()) {}
       REQUIRE(int(told.size()) == prompt);
       verbatim::engine<P> pass({.checkpoint = model.path(), .random_weights = true, .threads = 1});
       pass.refit(weights::borrowed(two.of[by - 1].tensors()));
-      CAPTURE(prompt, polls, by);
+      CAPTURE(prompt, polls, int(kv), by);
       CHECK(std::vector<float>(told.begin() + 1, told.end()) == pass.score(r.prompt));
     }
   }

@@ -185,4 +185,14 @@ TEST_CASE("control/patience: digits as booleans in a query, numbers as versions"
   CHECK(c.post("/update_weight_version", "{\"new_version\":17}").status == 200);
   CHECK(version(server.port()) == "17");
   CHECK(c.post("/update_weight_version", "{\"new_version\":1.5}").status == 422);
+  auto const odd = c.post("/update_weight_version", "{\"new_version\":18,\"wieght\":1}");
+  CHECK(odd.status == 200);
+  CHECK(odd.has("Warning: 299 - \"ignored fields: wieght\""));
+  verbatim::openai o;
+  o.strict = true;
+  fake::server strict(o);
+  auto const refused = client(strict.port()).post("/update_weight_version", "{\"new_version\":18,\"wieght\":1}");
+  CHECK(refused.status == 422);
+  CHECK(refused.has("wieght"));
+  CHECK(version(strict.port()) == "0");
 }
