@@ -238,6 +238,7 @@ def prompt_logprobs():
         assert 2 <= len(entry) <= 3 and own["rank"] >= 1
     body = chat(max_tokens=1, extra_body={"prompt_logprobs": 0, "return_token_ids": True})[1]
     same(len(body["prompt_logprobs"]), len(body["prompt_token_ids"]))
+    same(body["prompt_weight_version"], "0")
     refused(422, "prompt_logprobs", **user("x", stream=True, prompt_logprobs=1))
 
 

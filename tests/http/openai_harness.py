@@ -14,9 +14,9 @@ except ImportError:  # what newer clients depend on
 from openai.types import Completion, Model
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-EXTRA_CHAT = {"prompt_token_ids", "prompt_logprobs"}
+EXTRA_CHAT = {"prompt_token_ids", "prompt_logprobs", "prompt_weight_version"}
 EXTRA_MESSAGE = {"reasoning", "reasoning_content"}
-EXTRA_CHOICE = {"stop_reason", "token_ids", "prompt_token_ids", "prompt_logprobs", "weight_versions", "forced_tokens"}
+EXTRA_CHOICE = {"stop_reason", "token_ids", "prompt_token_ids", "prompt_logprobs", "prompt_weight_version", "weight_versions", "forced_tokens"}
 
 parser = argparse.ArgumentParser()
 parser.add_argument("url")
