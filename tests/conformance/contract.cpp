@@ -94,5 +94,9 @@ TEST_CASE("contract: every term changes the digest") {
   with([](auto& t) { t.flushes_bf16 = !t.flushes_bf16; });
   with([](auto& t) { t.weights = verbatim::weight_format::int8; });
   with([](auto& t) { t.weights = verbatim::weight_format::int4; });
+  auto const quantised = verbatim::terms_of<examples::qwen3_bf16>(verbatim::weight_format::int4);
+  CHECK(verbatim::digest(quantised) == verbatim::engine<examples::qwen3_bf16>::contract(verbatim::weight_format::int4));
+  with([&](auto& t) { t = quantised; });
+  with([&](auto& t) { t = quantised, ++t.quantiser_revision; });
   CHECK(verbatim::to_string(base).find("batch_invariant") == 0);
 }

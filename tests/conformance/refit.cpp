@@ -179,11 +179,20 @@ TEST_CASE("refit: what is refused changes nothing") {
   CHECK(attempt([&](auto& t) { t.push_back(head(table->data, 3)); }) == "checkpoint.52");
   copy[7] ^= 1;
   CHECK(attempt([&](auto& t) { t.push_back(head(copy.data(), words)); }) == "checkpoint.58");
+  CHECK(attempt([&](auto& t) { t.push_back(head(table->data, words)), t.push_back(head(copy.data(), words)); }) == "checkpoint.58");
   copy[7] ^= 1;
+  std::vector<float> wide(copy.size());
+  for (std::size_t i = 0; i < copy.size(); ++i) wide[i] = verbatim::to_float(std::bit_cast<verbatim::bf16>(copy[i]));
+  auto in_f32 = head(wide.data(), words);
+  in_f32.type = verbatim::dtype::f32;
+  wide[5] += 1;
+  CHECK(attempt([&](auto& t) { t.push_back(in_f32); }) == "checkpoint.58");
+  wide[5] -= 1;
   CHECK(engine.carry_out(verbatim::orders::refit{}).error.find("[verbatim.engine.30]") == 0);
   CHECK(engine.stats().refits == 1);
   auto whole = good;
   whole.push_back(head(copy.data(), words));
+  whole.push_back(in_f32);
   engine.refit(weights::borrowed(whole));
   CHECK(outputs(engine, 3) != expected);
 }

@@ -59,6 +59,28 @@ TEST_CASE("control/patience: who has seen the answer to a body of weights may se
   CHECK(version(server.port()) == "667");
 }
 
+TEST_CASE("control/patience: weights that are in use keep the room for weights, though their sender has gone") {
+  fake::server server;
+  std::string const good = good_weights();
+  server.engine().hang(true);
+  {
+    client gone(server.port());
+    gone.send(head_of(good.size()) + good);
+    std::this_thread::sleep_for(50ms);
+    gone.close();
+  }
+  std::this_thread::sleep_for(50ms);
+  for (int i = 0; i < 3; ++i) CHECK(put_weights(server.port(), good) == 409);   // before it is read
+  server.engine().hang(false);
+  int status = 409;
+  for (int i = 0; i < 1000 && status == 409; ++i) {
+    std::this_thread::sleep_for(2ms);
+    status = put_weights(server.port(), good);
+  }
+  CHECK(status == 200);
+  CHECK(version(server.port()) == "2");
+}
+
 TEST_CASE("control/patience: a body of weights may be slow, but not silent and not slower than a megabyte a second for ever") {
   verbatim::openai o;
   o.http.write_timeout = 150ms;
@@ -105,7 +127,7 @@ TEST_CASE("control/patience: a body of weights may be slow, but not silent and n
 TEST_CASE("control/patience: who asks for health gets an answer, from an engine that hangs too, and all share one probe") {
   verbatim::openai o;
   o.health_patience = 200ms;
-  o.http.heartbeat = 20ms;
+  o.http.waiting_beat = 20ms;
   fake::server server(o);
   CHECK(client(server.port()).get("/health_generate").status == 200);
   server.engine().hang(true);
@@ -120,7 +142,15 @@ TEST_CASE("control/patience: who asks for health gets an answer, from an engine 
     CHECK(answer.has("unresponsive"));
   }
   CHECK(server.unfinished() == 1);
-  CHECK(client(server.port()).get("/health_generate").status == 503);   // the old probe still stands
+  auto const again = std::chrono::steady_clock::now();
+  CHECK(client(server.port()).get("/health_generate").status == 503);   // the old probe still stands: nothing to wait for
+  CHECK(std::chrono::steady_clock::now() - again < 150ms);
+  CHECK(server.unfinished() == 1);
+  for (int i = 0; i < 1500; ++i) {   // who goes away at once is forgotten
+    client gone(server.port());
+    gone.send("GET /health_generate HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    gone.close();
+  }
   CHECK(server.unfinished() == 1);
   server.engine().hang(false);
   CHECK(server.calm());
@@ -169,6 +199,10 @@ TEST_CASE("control/patience: aborts by the beginning of an id, by the client's i
   both.send(client::request("POST", "/v1/chat/completions", fake::say("[slow]", ",\"max_tokens\":4000,\"ignore_eos\":true,\"request_id\":\"in-body\""), "X-Request-Id: in-header\r\n"));
   REQUIRE(running(1));
   CHECK(aborted("{\"request_ids\":[\"in-body\"]}") == 1);
+  CHECK(server.calm());
+  both.send(client::request("POST", "/v1/chat/completions", fake::say("[slow]", ",\"max_tokens\":4000,\"ignore_eos\":true,\"request_id\":\"one-name\",\"rid\":\"two-names\"")));
+  REQUIRE(running(1));
+  CHECK(aborted("{\"request_ids\":[\"two-names\"]}") == 1);
   CHECK(server.calm());
 }
 

@@ -150,6 +150,38 @@ TEST_CASE("cpu/linear: a quantised matrix gives the bits of the values that it s
   }
 }
 
+TEST_CASE("cpu/quantised: codes and scales are those of this revision; zeros have no sign") {
+  static_assert(quantiser_revision == 2, "record the sums of the codes anew");
+  std::uint64_t sums[2] = {14695981039346656037u, 14695981039346656037u};
+  std::mt19937 random(11);
+  int zeros = 0;
+  for (int n = 0; n < 4000; ++n) {
+    float w[block_inputs];
+    for (float& x : w) {
+      float const significand = float(int(random() % 65537) - 32768);
+      x = std::ldexp(significand, -15 - n % 100 - int(random() % 4));
+    }
+    quantised_block<8> a{};
+    quantised_block<4> b{};
+    a.encode(n % 64, w), b.encode(n % 64, w);
+    auto const add = [&](std::uint64_t& sum, auto const& block) {
+      std::vector<std::uint32_t> f32(block_inputs * 64);
+      unpack<vector_of<scalar>, (sizeof(block) > 2048 ? 8 : 4), float>(&block, 1, f32.data());
+      for (int i = 0; i < block_inputs; ++i) {
+        auto const value = std::bit_cast<std::uint32_t>(block.decode(n % 64, i));
+        if (f32[std::size_t(i * 64 + n % 64)] != value) FAIL("unpacked otherwise than decoded");
+        zeros += value == 0;
+        if (value == 0x80000000u) FAIL("a zero with a sign");
+        sum = (sum ^ value) * 1099511628211u;
+      }
+    };
+    add(sums[0], a), add(sums[1], b);
+  }
+  CHECK(zeros > 1000);
+  CHECK(sums[0] == 0x86dc15c88b473325u);
+  CHECK(sums[1] == 0xe8d8b1a6ecb33325u);
+}
+
 TEST_CASE("cpu/quantised: zeros, extremes, what is small and what is not finite") {
   quantised_block<8> a{};
   quantised_block<4> b{};

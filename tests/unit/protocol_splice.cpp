@@ -32,6 +32,7 @@ struct numbers {
       s.remove_prefix(whole ? end + 1 : 1);
     }
   }
+  std::string decode(std::span<token const> v, bool) const { return written({v.begin(), v.end()}); }
 };
 
 std::vector<turn_end> named(ids const& ends) {
@@ -55,9 +56,8 @@ struct outcome {
   std::string error{};
 };
 
-outcome join(ids exact, talk const& t, ids const& ends = {eos}) {
+outcome join_by(ids exact, talk const& t, std::vector<turn_end> const& named_ends) {
   json const messages = json::array({{{"role", "assistant"}, {"content", written(t.answer)}}});
-  auto const named_ends = named(ends);
   ids const given = exact;
   char const* why = openai_v1::append_rest(exact, messages, 0, t.render(messages, true), named_ends, numbers{}, [&](json const& m, bool whole) { return t.render(m, whole); });
   REQUIRE(exact.size() >= given.size());
@@ -66,17 +66,18 @@ outcome join(ids exact, talk const& t, ids const& ends = {eos}) {
   return {std::move(exact), why ? why : ""};
 }
 
-ids joined(ids const& exact, talk const& t, ids const& ends = {eos}) {
-  auto const r = join(exact, t, ends);
+ids joined_by(std::vector<turn_end> const& ends, ids const& exact, talk const& t) {
+  auto const r = join_by(exact, t, ends);
   CAPTURE(r.error);
   REQUIRE(r.error.empty());
   return r.prompt;
 }
+ids joined(ids const& exact, talk const& t, ids const& ends = {eos}) { return joined_by(named(ends), exact, t); }
 
 }  // namespace
 
 TEST_CASE("protocol/splice: NeMo RL's examples") {
-  CHECK(!join({1, 2}, {.head = {9}, .before = {2}, .full = {2}, .answer = {9}}, {}).error.empty());   // a model without an end of turn
+  CHECK(!join_by({1, 2}, {.head = {9}, .before = {2}, .full = {2}, .answer = {9}}, {}).error.empty());   // a model without an end of turn
   CHECK(joined({100, 2}, {.head = {9, 2}, .before = {2}, .full = {2, 77, 88}, .answer = {9}}) == ids{100, 2, 77, 88});
   CHECK(joined({11, 12, 13, 40, 41, 220, 17, 2}, {.head = {11, 12, 13, 40, 41}, .before = {2}, .full = {2, 21, 22, 40, 41}, .answer = {1001}}) ==
         ids{11, 12, 13, 40, 41, 220, 17, 2, 21, 22, 40, 41});
@@ -110,6 +111,45 @@ TEST_CASE("protocol/splice: a turn that was cut short, one with another end, and
   talk const call{.head = {1}, .before = {30, 2}, .full = {30, 3, 9, 4}, .answer = {7}};
   CHECK(joined({1, 6, 30, 3}, call, {2, 3}) == ids{1, 6, 30, 3, 9, 4});
   CHECK(joined({1, 6, 30, 2}, call, {2, 3}) == ids{1, 6, 30, 2, 3, 9, 4});
+}
+
+TEST_CASE("protocol/splice: a model that stops at an end which its template writes otherwise once more follows") {
+  // gpt-oss: <|return|> (2) at the very end, <|end|> (5) before the next turn. Mistral: nothing in its place: [INST] (6) begins a turn.
+  talk const harmony{.head = {1}, .before = {2}, .full = {5, 9, 4}, .answer = {7}};
+  CHECK(joined({1, 7, 2}, harmony, {2}) == ids{1, 7, 2, 5, 9, 4});   // nothing says what 5 is
+  auto ends = named({2, 5});
+  ends[1].closes = true;
+  CHECK(joined_by(ends, {1, 7, 2}, harmony) == ids{1, 7, 2, 9, 4});
+  CHECK(joined_by(ends, {1, 7, 5}, harmony) == ids{1, 7, 5, 9, 4});
+  CHECK(joined_by(ends, {1, 7}, harmony) == ids{1, 7, 5, 9, 4});
+  talk const next{.head = {1}, .before = {2}, .full = {6, 9, 4}, .answer = {7}};
+  CHECK(joined_by(ends, {1, 7, 2}, next) == ids{1, 7, 2, 6, 9, 4});
+}
+
+TEST_CASE("protocol/splice: ids without an answer are the text of the conversation's beginning, or nothing") {
+  // A template that names the speaker: <1> for the user. Its end of turn is <2>; <3> asks for an answer.
+  auto const render = [](json const& m, bool whole) {
+    std::string out = "<9>";
+    for (auto const& one : m) out += "<1>" + one["content"].get<std::string>() + "<2>";
+    return out + (whole ? "<3>" : "");
+  };
+  auto const ends = named({eos});
+  auto const found = [&](ids const& exact, json const& texts) {
+    json messages = json::array();
+    for (auto const& t : texts) messages.push_back({{"role", "user"}, {"content", t}});
+    return openai_v1::message_of(exact, messages, render(messages, true), ends, numbers{}, render);
+  };
+  constexpr std::size_t none = std::size_t(-1);
+  CHECK(found({9, 1, 40, 41, 2}, {"<40><41>", "<41>"}) == 0);            // the second one's words end it too
+  CHECK(found({9, 1, 40, 2}, {"<40>", "<40>"}) == 0);
+  CHECK(found({9, 1, 40, 2, 1, 40}, {"<40>", "<40>"}) == 1);             // the last end may be missing
+  CHECK(found({9, 1, 40, 2, 1, 40, 2, 3}, {"<40>", "<40>"}) == 2);       // all of it
+  CHECK(found({8, 9, 1, 40, 2}, {"<40>", "<41>"}) == 0);                 // the tokenizer's own beginning
+  CHECK(found({9, 1, 44, 40, 2}, {"<40>", "<41>"}) == none);
+  CHECK(found({9, 1, 40, 2, 3}, {"<40>", "<41>"}) == none);
+  json many = json::array();
+  for (int i = 0; i < 100; ++i) many.push_back("<40>");
+  CHECK(found({9, 1, 40, 2}, many) == none);                             // no more than eight are tried
 }
 
 TEST_CASE("protocol/splice: what cannot be joined is refused") {

@@ -16,6 +16,9 @@ constexpr std::string_view name_of(weight_format f) noexcept {
   return f == weight_format::int8 ? "int8" : f == weight_format::int4 ? "int4" : "checkpoint";
 }
 
+/// Of the codes and scales that a matrix becomes (backend/cpu/quantised.hpp); it changes with any of their bits.
+inline constexpr int quantiser_revision = 2;
+
 /// Bits of one weight, its share of a scale included; `plain` where the format is the checkpoint's.
 constexpr double bits_of(weight_format f, double plain) noexcept {
   return f == weight_format::int8 ? 8.5 : f == weight_format::int4 ? 4.5 : plain;

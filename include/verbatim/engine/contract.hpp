@@ -23,7 +23,8 @@ struct contract_terms {
   std::string_view kernels{};      ///< family of the device's kernels
   int kernels_revision = 0, attention_revision = 0, functions_revision = 0, sampler_revision = 0;
   int rounding_revision = 0;       ///< of the list in docs/numerics.md, "Rounding points"
-  weight_format weights = weight_format::checkpoint;   ///< what the checkpoint's weights become
+  weight_format weights = weight_format::checkpoint;   ///< what the checkpoint's weights become, and how
+  int quantiser_revision = 0;      ///< 0 where they stay what they are
   bool flushes_bf16 = false;       ///< the device's bf16 products take subnormals for zero
 };
 
@@ -34,7 +35,8 @@ template <class P> constexpr contract_terms terms_of(weight_format weights = wei
   using device = typename P::device;
   constexpr bool narrow = std::is_same_v<typename P::dtype, bf16>;
   contract_terms t{.asked = P::contract, .type = narrow ? "bf16" : "f32", .functions_revision = functions_revision,
-                   .rounding_revision = rounding_points_revision, .weights = weights};
+                   .rounding_revision = rounding_points_revision, .weights = weights,
+                   .quantiser_revision = weights == weight_format::checkpoint ? 0 : verbatim::quantiser_revision};
   if constexpr (requires { device::kernels; }) t.kernels = device::kernels;
   if constexpr (requires { int{device::revision}; }) t.kernels_revision = device::revision;
   if constexpr (requires { int{P::attention::revision}; }) t.attention_revision = P::attention::revision;
@@ -51,7 +53,7 @@ constexpr std::uint64_t digest(contract_terms const& t) {
     for (char c : name) h = digest_of({std::uint64_t(static_cast<unsigned char>(c))}, h);
     h = digest_of({name.size()}, h);
   }
-  if (t.weights != weight_format::checkpoint) h = digest_of({0x77666d74u /* a term that older digests did not have */, std::uint64_t(t.weights)}, h);
+  if (t.weights != weight_format::checkpoint) h = digest_of({0x77666d74u /* terms that older digests did not have */, std::uint64_t(t.weights), number(t.quantiser_revision)}, h);
   return h;
 }
 
@@ -69,7 +71,7 @@ inline std::string to_string(contract_terms const& t) {
   out += "; kernels " + std::string(t.kernels) + " " + std::to_string(t.kernels_revision);
   out += ", attention " + std::to_string(t.attention_revision) + ", functions " + std::to_string(t.functions_revision);
   out += ", sampler " + std::to_string(t.sampler_revision);
-  if (t.weights != weight_format::checkpoint) out += "; matrices quantised to " + std::string(name_of(t.weights)) + " in blocks of 32";
+  if (t.weights != weight_format::checkpoint) out += "; matrices quantised to " + std::string(name_of(t.weights)) + " in blocks of 32 (quantiser " + std::to_string(t.quantiser_revision) + ")";
   if (t.flushes_bf16) out += "; subnormal bf16 products are zero";
   return out;
 }

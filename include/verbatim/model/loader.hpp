@@ -3,6 +3,8 @@
 // place (addresses stay). Cost: one read and one write of the weights, packed on the backend's threads.
 #pragma once
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 #include <cstring>
 #include <functional>
 #include <map>
@@ -113,15 +115,22 @@ template <class Model, class Ops> class loader {
     bool seen = false;
   };
 
-  /// A tied model may be given its head too, as state dictionaries have it: the same values.
+  /// A tied model may be given its head too, as state dictionaries have it: the same values, in whatever type.
   static void check_tied(std::span<tensor const> tensors) {
-    auto const named = [&](std::string_view name) {
-      return std::find_if(tensors.begin(), tensors.end(), [&](tensor const& t) { return t.name == name; });
+    auto const table = std::find_if(tensors.begin(), tensors.end(), [](tensor const& t) { return t.name == "model.embed_tokens.weight"; });
+    for (tensor const& head : tensors)
+      if (head.name == "lm_head.weight" && head.data != table->data && !same_values(head, *table))
+        throw error("checkpoint", 58, "lm_head.weight: other values than model.embed_tokens.weight, which is this model's head too (tie_word_embeddings)");
+  }
+  static bool same_values(tensor const& a, tensor const& b) {
+    if (a.type == b.type) return std::memcmp(a.data, b.data, a.bytes()) == 0;
+    auto const at = [](tensor const& t, std::int64_t i) {
+      if (t.type == dtype::f32) return static_cast<float const*>(t.data)[i];
+      return t.type == dtype::bf16 ? to_float(static_cast<bf16 const*>(t.data)[i]) : to_float(static_cast<f16 const*>(t.data)[i]);
     };
-    auto const head = named("lm_head.weight"), table = named("model.embed_tokens.weight");
-    if (head == tensors.end() || table == tensors.end() || head->data == table->data) return;
-    if (head->type != table->type || std::memcmp(head->data, table->data, table->bytes()) != 0)
-      throw error("checkpoint", 58, "lm_head.weight: other values than model.embed_tokens.weight, which is this model's head too (tie_word_embeddings)");
+    for (std::int64_t i = 0; i < a.shape.elements(); ++i)
+      if (std::bit_cast<std::uint32_t>(at(a, i)) != std::bit_cast<std::uint32_t>(at(b, i))) return false;
+    return true;
   }
 
   void forget() noexcept {

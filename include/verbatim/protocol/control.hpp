@@ -73,6 +73,13 @@ class plane {
   /// `to` once. Until then `tick` is to be called now and then.
   void work(http_request& r, respond to) const {
     route const at = *find_route(r.path());
+    if (r.room) {   // given back before the client knows, who may send the next body at once
+      auto const room = std::make_shared<std::shared_ptr<void>>(std::exchange(r.room, nullptr));
+      to = [to = std::move(to), room](http_response answer) {
+        room->reset();
+        to(std::move(answer));
+      };
+    }
     bool const raw = at.what == verb::refit && is_weights(r);
     json const said = read_parameters(r, !raw);
     problems p;

@@ -32,6 +32,7 @@ struct http_request {
   std::string method = "GET", target = "/";
   std::vector<std::pair<std::string, std::string>> headers{};
   std::string body{};
+  std::shared_ptr<void> room{};   ///< of a body that is only taken one at a time: to be kept as long as its bytes
 
   /// The first header of that name, or empty.
   std::string_view header(std::string_view name) const noexcept {

@@ -19,6 +19,7 @@ namespace verbatim {
 struct turn_end {
   token id = -1;
   std::string text{};
+  bool closes = false;   ///< it does nothing else: no turn begins with it
 };
 
 /// Where the new part begins.
@@ -53,8 +54,8 @@ inline seam find_seam(std::string_view before, std::string_view full, std::span<
     if (!e.text.empty()) at = std::min(at, before.find(e.text));
   if (at != before.npos && full.substr(0, at) == before.substr(0, at)) {
     auto const *own = detail::end_at(before, at, ends), *now = detail::end_at(full, at, ends);
-    // An end of another name may be the first token of the next turn: only where the model said that very one is it there already.
-    bool const there = now && (now->id == own->id ? ended : now->id == last);
+    // An end of another name may be the first token of the next turn: where it may, only the very one that the model said is it.
+    bool const there = now && (now->id == own->id || now->closes ? ended : now->id == last);
     return {.rest = full.substr(at), .ending = before.substr(at), .given = there ? now->id : token(-1)};
   }
   std::size_t common = before.size();

@@ -40,7 +40,7 @@ template <class Handler> struct http_shared {
   std::atomic<int> connections{0}, requests{0};
   std::atomic<std::size_t> body_bytes{0};
   std::atomic<bool> draining{false};
-  std::atomic<bool> own_body{false};   ///< one at a time: it may be as large as a model
+  std::shared_ptr<std::atomic<bool>> const own_body = std::make_shared<std::atomic<bool>>(false);   ///< one at a time: it may be as large as a model
 };
 
 template <class Handler> class connection : public std::enable_shared_from_this<connection<Handler>> {
@@ -116,19 +116,22 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   }
   void read_header() {
     step_ = step::header;
-    keep_alive_ = head_only_ = false;   // until this request's own headers say more
+    keep_alive_ = head_only_ = late_ = false;   // until this request's own headers say more
     parser_.emplace();
     parser_->header_limit(std::uint32_t(options().header_bytes));
     parser_->body_limit(std::uint64_t(1) << 62);   // checked below, to answer it properly (1.74 takes none for zero)
     arm(options().header_timeout);
     boost::beast::http::async_read_header(socket_, buffer_, *parser_, [self = this->shared_from_this()](error_code ec, std::size_t) {
       if (self->step_ != step::header) return;
-      if (self->late_) self->too_late();
-      else if (ec) self->unreadable(ec); else self->header_read();
+      if (!ec) self->header_read(); else self->unreadable(ec);
     });
   }
   void unreadable(error_code ec) {
     namespace http = boost::beast::http;
+    if (late_) {
+      keep_alive_ = false;
+      return refuse(408, "the request did not arrive in time");
+    }
     if (ec == http::error::header_limit || ec == http::error::buffer_overflow) return refuse(431, "the headers are too large");
     if (ec == http::error::body_limit) return refuse(413, too_large());
     if (ec.category() == http::make_error_code(http::error::end_of_stream).category() && ec != http::error::end_of_stream && ec != http::error::partial_message)
@@ -159,9 +162,12 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     bool own = false;   // a body of the handler's own measure is not counted among the others
     if constexpr (requires { { shared_->handler->body_limit(r) } -> std::convertible_to<std::size_t>; })
       if (std::size_t const n = shared_->handler->body_limit(r); n > 0) limit = n, own = true;
-    if (own && shared_->own_body.exchange(true)) return refuse(409, "another body of this size is on its way");
-    own_ = own;
     if (parser_->content_length() && *parser_->content_length() > limit) return refuse(413, "the body is larger than " + std::to_string(limit) + " bytes");
+    own_ = own;
+    if (own) {
+      if (shared_->own_body->exchange(true)) return refuse(409, "another body of this size is on its way, or in use");
+      r.room = std::shared_ptr<void>(shared_->own_body.get(), [taken = shared_->own_body](void*) { taken->store(false); });
+    }
     reserved_ = parser_->is_done() || own ? 0 : parser_->content_length() ? std::size_t(*parser_->content_length()) : limit;
     if (shared_->body_bytes.fetch_add(reserved_) + reserved_ > options().all_body_bytes) return refuse(503, "too many large requests at once");
     parser_->body_limit(limit);
@@ -181,12 +187,12 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   void read_body() {
     step_ = step::body;
     began_ = std::chrono::steady_clock::now();
+    late_ = false;
     if (own_) return parser_->is_done() ? body_read() : read_some_body();
     arm(options().body_timeout);
     boost::beast::http::async_read(socket_, buffer_, *parser_, [self = this->shared_from_this()](error_code ec, std::size_t) {
       if (self->step_ != step::body) return;
-      if (self->late_) self->too_late();
-      else if (ec) self->unreadable(ec); else self->body_read();
+      if (!ec) self->body_read(); else self->unreadable(ec);
     });
   }
   /// A body that may be as large as a model: it may take long, but not without progress, nor slower than any network is.
@@ -198,8 +204,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     boost::beast::http::async_read_some(socket_, buffer_, *parser_, [self = this->shared_from_this()](error_code ec, std::size_t n) {
       if (self->step_ != step::body) return;
       self->arrived_ += n;
-      if (self->late_) self->too_late();
-      else if (ec) self->unreadable(ec);
+      if (ec) self->unreadable(ec);
       else if (self->parser_->is_done()) self->body_read();
       else self->read_some_body();
     });
@@ -225,7 +230,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     request_ = {};
     if (reply_->needs_work())
       boost::asio::post(shared_->workers, [shared = shared_.get(), reply = reply_] { shared->handler->work(reply); });
-    arm(options().heartbeat);
+    arm(options().waiting_beat);
     if (buffer_.size() < pipelined_bytes) receive();
   }
 
@@ -246,7 +251,6 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   void send(bool last) {
     out_.clear();
     complete_ = last;
-    if (last) give_back_own_body();   // before the client knows, who may send the next one at once
     if (!head_sent_) {
       frame_ = last && !reply_->head().stream ? framing::sized : chunked_allowed_ ? framing::chunked : framing::until_close;
       if (frame_ == framing::until_close || shared_->draining.load()) keep_alive_ = false;
@@ -286,11 +290,8 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     if (keep_alive_) return next();
     linger();
   }
-  void give_back_own_body() {
-    if (std::exchange(own_, false)) shared_->own_body.store(false);
-  }
   void end_request() {
-    give_back_own_body();
+    request_ = {};
     shared_->body_bytes.fetch_sub(std::exchange(reserved_, 0));
     if (auto reply = std::exchange(reply_, nullptr); reply && !complete_) reply->cancel();
     if (std::exchange(open_, false)) shared_->requests.fetch_sub(1);
@@ -308,7 +309,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     begin_answer();
     keep_alive_ = keep_alive && !shared_->draining.load();
     complete_ = head_sent_ = true;
-    give_back_own_body();
+    request_ = {};
     out_.clear();
     put_head(out_, r.head, framing::sized, r.body.size(), keep_alive_);
     if (!head_only_) out_ += r.body;
@@ -345,12 +346,8 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     late_ = true;
     socket_.cancel(ignored);   // the read in flight; its handler answers
   }
-  void too_late() {
-    keep_alive_ = false;
-    refuse(408, "the request did not arrive in time");
-  }
   void beat() {
-    arm(options().heartbeat);
+    arm(head_sent_ ? options().heartbeat : options().waiting_beat);
     if (reply_ && !head_sent_) return reply_->beat();
     if (!reply_ || !head_sent_ || complete_ || frame_ == framing::sized) return;
     body_.clear();
@@ -372,7 +369,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   step step_ = step::idle;
   framing frame_ = framing::sized;
   bool receiving_ = false, late_ = false, keep_alive_ = false, head_only_ = false, chunked_allowed_ = true;
-  bool own_ = false;   // of this connection is the one body that the handler measures
+  bool own_ = false;   // the body is the one that the handler measures
   bool open_ = false, head_sent_ = false, complete_ = false, writing_ = false, dirty_ = false;
 };
 

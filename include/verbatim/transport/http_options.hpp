@@ -22,7 +22,8 @@ struct http_options {
   std::chrono::milliseconds body_timeout{120'000};    ///< one with weights: and as long as it brings a megabyte a second
   std::chrono::milliseconds idle_timeout{120'000};   ///< between requests; longer than the keep-alive of common clients
   std::chrono::milliseconds write_timeout{30'000};   ///< a client that takes nothing (of weights: sends nothing) for that long is gone
-  std::chrono::milliseconds heartbeat{10'000};       ///< comments in a silent stream; whoever waits without an answer is looked at
+  std::chrono::milliseconds heartbeat{10'000};       ///< comments in a silent stream
+  std::chrono::milliseconds waiting_beat{1'000};     ///< how often a reply that has nothing to say yet is told that time passes
   std::chrono::milliseconds linger{2'000};           ///< for a refused client to stop sending and read why
 };
 

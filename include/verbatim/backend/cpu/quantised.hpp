@@ -46,7 +46,7 @@ template <int Bits> struct quantised_block {
   /// What input i of an output stands for.
   float decode(int output, int i) const noexcept {
     std::uint32_t const c = code[i / in_lane][output] >> (Bits * (i % in_lane)) & ((1u << Bits) - 1);
-    return float(int(c) - middle) * to_float(scale[output]);
+    return float(int(c) - middle) * to_float(scale[output]) + 0.0f;   // a zero has no sign
   }
 
  private:
@@ -82,16 +82,18 @@ template <int Bits> struct quantised_block {
       return std::fabs(s) >= smallest ? s : std::copysign(smallest, s);
     }
   }
-  static float error(floats const (&v)[2], float s) noexcept {
-    floats sum{};
+  /// Of the squares, in double: every product is exact (a code times s is so in f32), so no compiler's contraction changes it.
+  static double error(floats const (&v)[2], float s) noexcept {
+    using doubles = double __attribute__((vector_size(128)));
+    doubles sum{};
     float const inverse = 1 / s;
     for (floats const& x : v) {
       floats q = x * inverse;
       round(q);
-      floats const d = x - q * s;
+      doubles const d = __builtin_convertvector(x - q * s, doubles);
       sum += d * d;
     }
-    float total = 0;
+    double total = 0;
     for (int i = 0; i < 16; ++i) total += sum[i];
     return total;
   }

@@ -1,6 +1,7 @@
 // A conversation as chat and /tokenize take it, and the one way from it to a prompt: template, tokenizer, and, where earlier
 // turns bring the ids that were fed and sampled, the splice that makes the prompt begin with exactly these.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -23,10 +24,20 @@ struct chat_rules {
   int vocabulary = 0;
 };
 
-/// The ids that end a turn, with what stands for them in a rendered conversation.
+/// The ids that end a turn, with what stands for them in a rendered conversation: those given, and those by which the usual
+/// families of templates close turns, where the tokenizer has them. A model need not stop at what its template writes: gpt-oss
+/// stops at <|return|>, which is written as <|end|> once more follows.
 template <class Text> std::vector<turn_end> named_ends(Text const& text, std::vector<token> const& ids) {
   std::vector<turn_end> out;
   for (token const id : ids) out.push_back({id, std::string(text.token_text(id))});
+  std::vector<token> one;
+  for (std::string_view const name : {"<|end|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<end_of_turn>"}) {
+    one.clear();
+    text.encode(name, one);
+    if (one.size() != 1 || text.token_text(one[0]) != name) continue;
+    auto const known = std::find_if(out.begin(), out.end(), [&](turn_end const& e) { return e.id == one[0]; });
+    if (known != out.end()) known->closes = true; else out.push_back({one[0], std::string(name), true});
+  }
   return out;
 }
 
@@ -48,7 +59,7 @@ inline void read_exact(fields& f, conversation& c, chat_rules const& rules) {
   json const* const messages = f.find("messages");
   std::size_t const n = messages && messages->is_array() ? messages->size() : 0;
   auto const is_assistant = [&](json const& m) { return m.is_object() && m.contains("role") && m["role"] == "assistant"; };
-  if (f.array("required_prefix_token_ids", std::size_t(1) << 24)) {
+  if (json const* given = f.array("required_prefix_token_ids", std::size_t(1) << 24); given && !given->empty()) {
     read_ids(f, "required_prefix_token_ids", rules.vocabulary, std::size_t(1) << 24, c.exact);
     c.exact_messages = n;
     for (std::size_t i = n; i-- > 0 && !is_assistant((*messages)[i]);) c.exact_messages = i;
@@ -66,6 +77,7 @@ inline void read_exact(fields& f, conversation& c, chat_rules const& rules) {
       read_ids(g, "prompt_token_ids", rules.vocabulary, std::size_t(1) << 24, c.exact);
       read_ids(g, "generation_token_ids", rules.vocabulary, std::size_t(1) << 24, c.exact);
       c.exact_messages = i + 1;
+      if (prompt->is_array() && prompt->empty()) g.add("prompt_token_ids", "must not be empty");
     }
   }
 }
@@ -131,9 +143,10 @@ std::optional<api_error> tokenise(conversation const& talk, Text const& text, Ch
       if (talk.special_tokens) text.encode_with_special(prompt, out); else text.encode(prompt, out);
     } else {
       out = talk.exact;
-      std::size_t const owner = talk.exact_messages > 0 ? talk.exact_messages - 1 : message_of(talk.exact, talk.messages, rules.turn_ends, text);
-      char const* why = "they end with the text of none of its messages";
-      if (owner < talk.messages.size()) why = append_rest(out, talk.messages, owner, prompt, rules.turn_ends, text, render);
+      std::size_t const owner = talk.exact_messages > 0 ? talk.exact_messages - 1 : message_of(talk.exact, talk.messages, prompt, rules.turn_ends, text, render);
+      char const* why = "they are the text of none of its first messages";
+      if (owner == talk.messages.size()) why = nullptr;   // all of it
+      else if (owner < talk.messages.size()) why = append_rest(out, talk.messages, owner, prompt, rules.turn_ends, text, render);
       if (why)   // never a prompt that only nearly begins as it must
         return api_error{400, "the conversation cannot be continued from the tokens that it must begin with: " + std::string(why), "messages", "prefix_mismatch"};
     }

@@ -59,17 +59,29 @@ inline std::string_view bare_text(std::string_view s, std::span<turn_end const> 
 
 }  // namespace detail
 
-/// The last message whose text the ids end with; messages.size() where there is none. For ids that come without an answer.
-template <class Text> std::size_t message_of(std::vector<token> const& exact, json const& messages, std::span<turn_end const> ends, Text const& text) {
+/// For ids that come without an answer: the message up to which they are the conversation's text, as the template writes it;
+/// messages.size() where they are all of it, the prompt for an answer included; npos where they are neither.
+/// At most eight candidates are rendered: messages whose words the ids end with.
+template <class Text, class Render>
+std::size_t message_of(std::vector<token> const& exact, json const& messages, std::string_view full, std::span<turn_end const> ends, Text const& text, Render const& render) {
   std::string const all = text.decode(exact, false);
+  if (all == full) return messages.size();
+  std::string const first = text.decode(std::vector<token>{exact.front()}, false);
   std::string_view const said = detail::bare_text(all, ends);
-  for (std::size_t i = messages.size(); i-- > 0;) {
-    auto const content = messages[i].find("content");
-    if (content == messages[i].end() || !content->is_string()) continue;
+  json talk = messages;
+  for (int tries = 8; !talk.empty() && tries > 0; talk.erase(talk.size() - 1)) {
+    auto const content = talk.back().find("content");
+    if (content == talk.back().end() || !content->is_string()) continue;
     std::string_view const words = detail::bare_text(content->get_ref<std::string const&>(), ends);
-    if (!words.empty() && said.ends_with(words)) return i;
+    if (words.empty() || !said.ends_with(words)) continue;
+    --tries;
+    std::string const rendered = render(talk, false);
+    std::string_view const whole = detail::bare_text(rendered, ends);
+    // The tokenizer may have begun the ids with a token that the template does not write.
+    bool const begun = said.size() > whole.size() && said.ends_with(whole) && said.substr(0, said.size() - whole.size()) == first;
+    if (whole == said || begun) return talk.size() - 1;
   }
-  return messages.size();
+  return std::string_view::npos;
 }
 
 /// Appends to `exact` what the template writes after the message `owner`, the last that `exact` stands for. `render(messages,

@@ -29,7 +29,7 @@ struct generation_fields {
   std::optional<bool> weight_versions{};///< whether the answer says which weights sampled what
   bool prompt_logprobs = false;         ///< report them (the engine may compute them for `echo` alone)
   bool special_tokens = false;          ///< add the tokenizer's own (beginning of sequence) to a text prompt
-  std::string request_id{}, model{};
+  std::string request_id{}, rid{}, model{};   ///< vLLM's and SGLang's name of the request: either or both
 };
 
 inline constexpr std::int64_t int_max = std::numeric_limits<std::int32_t>::max();
@@ -201,8 +201,10 @@ inline generation_fields read_generation(fields& f, model_card const& card, requ
   if (!g.model.empty() && g.model != card.name)
     f.add("model", "the model '" + std::string(wire::utf8_prefix(g.model, problems::value_bytes)) + "' does not exist", "model_not_found");
   g.request_id = f.text("request_id", 128).value_or("");
-  if (g.request_id.empty()) g.request_id = f.text("rid", 128).value_or("");
-  if (!g.request_id.empty() && !is_request_id(g.request_id)) f.add("request_id", "expected letters, digits and any of -_.:");
+  g.rid = f.text("rid", 128).value_or("");
+  for (auto const& [name, value] : {std::pair<std::string_view, std::string const&>{"request_id", g.request_id}, {"rid", g.rid}})
+    if (!value.empty() && !is_request_id(value)) f.add(name, "expected letters, digits and any of -_.:");
+  if (g.request_id.empty()) g.request_id.swap(g.rid);
   detail::refuse_unoffered(f);
   return g;
 }

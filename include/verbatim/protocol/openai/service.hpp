@@ -263,7 +263,8 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     to.add_header("X-Weight-Version", jobs_->versions().label());
     s.id = std::string(prefix) + id;
     if (is_request_id(header)) s.names.emplace_back(header);
-    if (!g.request_id.empty() && g.request_id != header) s.names.push_back(g.request_id);
+    for (std::string const& name : {g.request_id, g.rid})
+      if (!name.empty() && name != header && std::find(s.names.begin(), s.names.end(), name) == s.names.end()) s.names.push_back(name);
     s.model = card_.name;
     s.fingerprint = fingerprint(card_.contract);
     s.created = seconds_since_1970();
