@@ -12,7 +12,7 @@ namespace cli {
 struct model_options {
   std::string model, dtype = "auto", weights = "checkpoint";
   bool random_weights = false;
-  int threads = 0, max_batch = 64, step_tokens = 512, context = 0;
+  int threads = 0, max_batch = 64, step_tokens = 512, chunk_tokens = 0, context = 0;
   double kv_gib = 0;
 
   void declare(options& o) {
@@ -25,12 +25,13 @@ struct model_options {
     o.number("--threads", "N", threads, 0, 1024, "worker threads; 0: one per core");
     o.number("--max-batch", "N", max_batch, 1, 4096, "sequences that run together");
     o.number("--step-tokens", "N", step_tokens, 1, 65536, "tokens of a step; long prompts run in chunks of it");
+    o.number("--chunk-tokens", "N", chunk_tokens, 0, 65536, "prompt tokens of a step while others decode, who wait for it; 0: the device's choice");
     o.number("--context", "N", context, 0, 1 << 24, "tokens of a sequence; 0, or more than the model was made for: what it was made for");
     o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: for a full batch, at most a quarter of RAM");
   }
   verbatim::engine_config config() const {
     return {.checkpoint = model, .random_weights = random_weights, .threads = threads, .max_batch = max_batch,
-            .step_tokens = step_tokens, .context = context, .kv_bytes = std::size_t(kv_gib * double(1 << 30)),
+            .step_tokens = step_tokens, .chunk_tokens = chunk_tokens, .context = context, .kv_bytes = std::size_t(kv_gib * double(1 << 30)),
             .weights = weights == "int8" ? verbatim::weight_format::int8 : weights == "int4" ? verbatim::weight_format::int4 : verbatim::weight_format::checkpoint};
   }
 };

@@ -14,13 +14,12 @@
 int run_serve(int argc, char** argv) {
   std::string kwargs, pin_mode = "off";
   std::vector<std::string> pinned;
-  std::string model, dtype = "auto", reasoning = "auto", tools = "auto";
-  verbatim::engine_config engine_options;
+  std::string reasoning = "auto", tools = "auto";
+  cli::model_options model;
   verbatim::openai front;
-  int port = front.port, drain = 30;
-  double kv_gib = 0;
+  int port = front.port, drain = 30, queue = int(verbatim::engine_config().queue);
   cli::options o(argv[0], "Serves a model over HTTP: chat, completions, tokenisation, models, metrics.");
-  o.text("--model", "DIR", model, "model directory in Hugging Face layout").required();
+  o.text("--model", "DIR", model.model, "model directory in Hugging Face layout").required();
   o.text("--address", "IP", front.address, "where to listen; one that others can reach needs a key or --allow-open");
   o.number("--port", "N", port, 0, 65535, "0: any free one");
   o.text("--name", "NAME", front.name, "of the model, for clients; empty: the directory's");
@@ -35,14 +34,10 @@ int run_serve(int argc, char** argv) {
   o.flag("--strict", front.strict, "unknown request fields are errors");
   o.choice("--reasoning-parser", {"auto", "none", "think"}, reasoning, "<think> blocks of chat answers become reasoning; auto: where the chat template has them");
   o.choice("--tool-parser", {"auto", "none", "hermes"}, tools, "<tool_call> blocks of chat answers become tool_calls; auto: where the chat template has them");
-  o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
-  o.number("--max-batch", "N", engine_options.max_batch, 1, 4096, "sequences in a step");
-  o.number("--context", "N", engine_options.context, 0, 1 << 24, "tokens of a sequence; 0, or more than the model was made for: what it was made for");
-  o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: chosen by the engine");
-  o.number("--threads", "N", engine_options.threads, 0, 1024, "that compute; 0: all cores");
+  model.declare_values(o);
   o.number("--io-threads", "N", front.http.io_threads, 1, 64, "that serve sockets");
   o.number("--workers", "N", front.http.workers, 1, 256, "that render templates and tokenise");
-  o.number("--queue", "N", engine_options.queue, 1, 1 << 20, "unfinished requests at most; beyond it clients get 429");
+  o.number("--queue", "N", queue, 1, 1 << 20, "unfinished requests at most; beyond it clients get 429");
   o.number("--drain", "SECONDS", drain, 0, 86400, "for running requests after Ctrl-C");
   o.notes("Endpoints: /v1/chat/completions /v1/completions /v1/models /tokenize /detokenize /health /version /metrics,\nand for trainers /update_weights and others (docs/control.md)");
   if (auto code = o.parse(argc, argv)) return *code;
@@ -54,8 +49,8 @@ int run_serve(int argc, char** argv) {
     if (!read || !(temperature >= 0 && temperature <= 2) || !(top_p > 0 && top_p <= 1)) return o.usage_error("--pinned '" + pair + "': TEMPERATURE,TOP_P expected, such as 1.0,1.0");
     front.pinned.allowed.emplace_back(temperature, top_p);
   }
-  engine_options.checkpoint = model;
-  engine_options.kv_bytes = static_cast<std::size_t>(kv_gib * double(1 << 30));
+  verbatim::engine_config engine_options = model.config();
+  engine_options.queue = std::size_t(queue);
   using verbatim::openai_v1::reasoning_format, verbatim::openai_v1::tool_format;
   front.reasoning_parser = reasoning == "auto" ? reasoning_format::automatic : reasoning == "none" ? reasoning_format::none : reasoning_format::think;
   front.tool_parser = tools == "auto" ? tool_format::automatic : tools == "none" ? tool_format::none : tool_format::hermes;
@@ -74,6 +69,6 @@ int run_serve(int argc, char** argv) {
   front.drain_time = std::chrono::seconds(drain);
   front.log = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };
   verbatim::check_exposure(front);   // before the model is loaded
-  std::fprintf(stderr, "loading %s\n", model.c_str());
-  return cli::with_model(engine_options, dtype, [&](auto& engine) { return verbatim::serve(engine, front); });
+  std::fprintf(stderr, "loading %s\n", model.model.c_str());
+  return cli::with_model(engine_options, model.dtype, [&](auto& engine) { return verbatim::serve(engine, front); });
 }

@@ -90,7 +90,7 @@ template <class P> void one_schedule(std::mt19937& random, std::filesystem::path
   std::size_t const page_bytes = pass.resources().kv_bytes / std::size_t(pass.resources().kv_pages);
   int const longest = 300 + below(random, 500);
   verbatim::engine_config config{.checkpoint = model, .random_weights = true, .threads = 1 + below(random, 2),
-                                 .max_batch = 1 + below(random, 64), .step_tokens = 1 + below(random, 512)};
+                                 .max_batch = 1 + below(random, 64), .step_tokens = 1 + below(random, 512), .chunk_tokens = below(random, 3) ? 1 + below(random, 512) : 0};
   config.weights = pass.resources().weights;
   config.context = std::min(context, longest + 100);
   int const run = (config.context + page - 1) / page;

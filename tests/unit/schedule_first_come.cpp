@@ -132,7 +132,8 @@ TEST_CASE("schedule/first_come ends every request on ten thousand random traces 
   std::mt19937 r(11);
   for (unsigned trace = 0; trace < 10000; ++trace) {
     int const sequences = 1 + int(r() % 6);
-    batch_limits const limits{sequences + 1 + int(r() % 30), sequences, 1 + int(r() % 24), 1 << (r() % 4)};
+    int const rows = sequences + 1 + int(r() % 30), pages = 1 + int(r() % 24), page = 1 << (r() % 4);
+    batch_limits const limits{rows, sequences, pages, page, 1 + int(r() % 40)};
     INFO("trace " << trace << ": rows " << limits.tokens << ", sequences " << sequences << ", pages " << limits.free_pages
                   << " of " << limits.page);
     world(trace, limits).run();
@@ -151,6 +152,19 @@ TEST_CASE("schedule/first_come runs decoding first, then prefill, then admits in
   CHECK((b.run[2].id == 3 && b.run[2].tokens == 9));   // what is left of the rows
   CHECK(b.admit == std::vector<std::uint32_t>{3});
   CHECK(b.preempt.empty());
+}
+
+TEST_CASE("schedule/first_come: beside decoding no more rows are for prompts than limits.chunk") {
+  std::vector<running> const decoding{{1, 100, 40, 7}, {2, 50, 49, 4}}, filling{{1, 100, 40, 7}};
+  std::vector<waiting> const w{{3, 10, 0, 0}, {4, 10, 0, 0}};
+  batch b;
+  b.limits = {100, 8, 100, 16, 64};
+  first_come{}(w, decoding, b);
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[1].tokens == 60 && b.run[2].tokens == 4));
+  first_come{}(w, filling, b);   // nobody waits for the step
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[0].tokens == 60 && b.run[1].tokens == 10 && b.run[2].tokens == 10));
 }
 
 TEST_CASE("schedule/first_come: a head that does not fit blocks those behind it") {

@@ -32,6 +32,7 @@ struct engine_config {
   int threads = 0;                         ///< 0: all cores
   int max_batch = 64;                      ///< sequences in a step
   int step_tokens = 512;                   ///< rows of a step: decode first, the rest for chunks of prompts
+  int chunk_tokens = 0;                    ///< rows of prompts in a step in which sequences decode, which wait for it; 0: the device's choice
   int context = 0;                         ///< tokens of a sequence; 0: what the model was made for
   std::size_t kv_bytes = 0;                ///< memory for the KV cache; 0: what max_batch full contexts need, at most a quarter of RAM
   weight_format weights = weight_format::checkpoint;   ///< how matrices are kept; quantised as they are loaded

@@ -42,6 +42,7 @@ inline void check_values(engine_config const& c) {
   in("threads", c.threads, 0, 1024);
   in("max_batch", c.max_batch, 1, 4096);
   in("step_tokens", c.step_tokens, 1, 65536);
+  in("chunk_tokens", c.chunk_tokens, 0, 65536);
   in("context", c.context, 0, 1 << 24);
   in("max_logprobs", c.max_logprobs, 0, 1024);
 }
@@ -96,6 +97,13 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
     source.release();
   }
   return out;
+}
+
+/// Rows of prompts beside decoding ones: what was asked for, else what the device says, else as many as a step has.
+template <class P> int chunk_of(engine_config const& c) {
+  if (c.chunk_tokens > 0) return c.chunk_tokens;
+  if constexpr (requires { int{P::device::chunk_tokens}; }) return P::device::chunk_tokens;
+  else return c.step_tokens;
 }
 
 /// A book may take more than the number of pages: how many sequences there will be, and how long.

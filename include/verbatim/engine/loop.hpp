@@ -25,7 +25,7 @@ template <class P> class loop {
   using sampler = typename P::sampler;
 
   loop(loaded_parts<P>& parts, inbox& jobs, engine_config const& c)
-      : parts_(&parts), roster_(parts, jobs, c), desk_(parts, jobs, roster_), max_batch_(c.max_batch) {
+      : parts_(&parts), roster_(parts, jobs, c), desk_(parts, jobs, roster_), max_batch_(c.max_batch), chunk_(chunk_of<P>(c)) {
     std::size_t const rows = std::size_t(parts.limits.tokens), outputs = std::size_t(parts.limits.outputs);
     ids_.resize(rows), positions_.resize(rows), output_rows_.resize(outputs), tasks_.resize(outputs);
     slices_.reserve(std::size_t(parts.limits.slices)), in_step_.reserve(std::size_t(parts.limits.slices));
@@ -107,7 +107,7 @@ template <class P> class loop {
       auto const found = book.match(roster_.reusable(*queue[i]));
       waiting_views_.push_back({std::uint32_t(i) | waiting_bit, int(queue[i]->ids.size()), found.tokens, found.free_pages});
     }
-    batch_.limits = {parts_->limits.tokens, max_batch_, book.free_pages(), P::cache::page};
+    batch_.limits = {parts_->limits.tokens, max_batch_, book.free_pages(), P::cache::page, chunk_};
     policy_(std::span<waiting const>(waiting_views_), std::span<running const>(running_views_), batch_);
     carry_out();
   }
@@ -252,7 +252,7 @@ template <class P> class loop {
   roster<P> roster_;
   order_desk<P> desk_;
   typename P::schedule policy_{};
-  int max_batch_;
+  int max_batch_, chunk_;
 
   std::vector<waiting> waiting_views_;
   std::vector<running> running_views_;

@@ -34,6 +34,7 @@ struct batch_limits {
   int sequences;    ///< running sequences at most
   int free_pages;   ///< unreferenced pages, cached ones included (they can be evicted)
   int page;         ///< tokens per page
+  int chunk = 1 << 30;   ///< rows of prompts in a step in which sequences decode: those wait for the whole step
 };
 
 /// Decisions for one step. Order matters: preempt, then admit, then run. Vectors are reused; nothing allocates once warm.

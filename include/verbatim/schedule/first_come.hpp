@@ -1,6 +1,6 @@
 // First come, first served: the default policy.
 // 1. Every running sequence that decodes gets its token, so prefill never delays decoding (limits.tokens > limits.sequences).
-// 2. Prefill of running sequences goes on in order of admission; what rows are left starts waiting ones in queue order.
+// 2. Beside decoding at most limits.chunk rows are for prompts, so that the next token is not far. Prefill of running sequences goes on in order of admission; what rows are left starts waiting ones in queue order.
 // 3. A waiting head that does not fit blocks those behind it, so nothing starves. It is admitted when all of its pages fit
 //    beside what running prefills still need, with one spare page for every four running sequences.
 // 4. When decoding needs more pages than are free, the latest admitted give theirs back, never the first: it always advances.
@@ -20,6 +20,7 @@ struct first_come {
     room left{out.limits.tokens, out.limits.free_pages, out.limits.page};
     auto const kept = preempt(r, left, out);
     decode(kept, left, out);
+    if (!out.run.empty()) left.rows = std::min(left.rows, std::max(out.limits.chunk, 1));
     long const owed = prefill(kept, left, out);
     if (out.preempt.empty()) admit(w, int(kept.size()), owed, left, out);
   }

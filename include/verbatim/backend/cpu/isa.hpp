@@ -13,6 +13,7 @@ struct lanes_of_outputs {
   static constexpr char const* kernels = "cpu lanes";
   static constexpr int revision = 1;
   static constexpr bool flushes_bf16 = false;   ///< whether subnormal bf16 inputs and results of dot products count as zero
+  static constexpr int chunk_tokens = 48;       ///< rows of prompts beside decoding: from here on more hardly make a row cheaper
   using attention = leaf_attention;
 };
 
