@@ -23,7 +23,7 @@ WORDS = ("river stone paper light garden winter letter window number music histo
 
 def percentile(values, p):
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(p / 100 * len(ordered)))] if ordered else float("nan")
+    return ordered[min(len(ordered) - 1, int(p / 100 * len(ordered)))] if ordered else None
 
 
 class Answer:
@@ -110,7 +110,7 @@ async def load(port, clients, requests, tokens, words, stream, seed, model=""):
            "latency_p50_ms": percentile(took, 50), "latency_p99_ms": percentile(took, 99)}
     if stream:
         out.update(ttft_p50_ms=percentile(first, 50), ttft_p99_ms=percentile(first, 99), itl_p50_ms=percentile(gaps, 50), itl_p99_ms=percentile(gaps, 99),
-                   itl_mean_ms=statistics.fmean(gaps) if gaps else float("nan"))
+                   itl_mean_ms=statistics.fmean(gaps) if gaps else None)   # None: no text was seen
     return out
 
 

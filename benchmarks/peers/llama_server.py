@@ -11,6 +11,7 @@ model. Ratios are verbatim over llama.cpp, medians over rounds. Standard library
 import argparse
 import json
 import pathlib
+import socket
 import statistics
 import subprocess
 import sys
@@ -21,6 +22,12 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import server_load  # noqa: E402
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 class Server:
@@ -72,19 +79,19 @@ def main():
     p.add_argument("--words", type=int, default=64)
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--overhead", action="store_true")
-    p.add_argument("--port", type=int, default=18080)
     p.add_argument("--json", type=pathlib.Path, help="append the rows as JSON lines")
     a = p.parse_args()
     if a.overhead:
         a.clients, a.tokens, a.words, a.requests = 1, 1, 4, max(a.requests, 200)
     context = 512 if a.words <= 96 and a.tokens <= 128 else 4096
-    theirs = [a.llama / "llama-server", "-m", a.gguf, "-t", a.threads, "-tb", a.threads, "-np", a.clients, "-c", context * a.clients, "--host", "127.0.0.1", "--port", a.port]
+    theirs = [a.llama / "llama-server", "-m", a.gguf, "-t", a.threads, "-tb", a.threads, "-np", a.clients, "-c", context * a.clients, "--host", "127.0.0.1"]
     mine = [a.verbatim, "serve", "--model", a.model, "--threads", a.threads, "--max-batch", a.clients, "--context", context, "--weights", a.weights,
-            "--chunk-tokens", a.chunk_tokens, "--port", a.port + 1]
+            "--chunk-tokens", a.chunk_tokens]
     rows = {"llama.cpp": [], "verbatim": []}
     for round_ in range(a.rounds):
-        for name, command, port in (("llama.cpp", theirs, a.port), ("verbatim", mine, a.port + 1)):
-            server = Server(command, port)
+        for name, command in (("llama.cpp", theirs), ("verbatim", mine)):
+            port = free_port()
+            server = Server([*command, "--port", port], port)
             try:
                 row = server_load.run(port, a.clients, a.requests, a.tokens, a.words, not a.overhead, 7 + round_)
                 row["ready_seconds"], row["resident_mb"] = server.ready_seconds, server.resident_mb()
@@ -97,6 +104,9 @@ def main():
         if key in ("clients", "requests"):
             continue
         their, our = [r[key] for r in rows["llama.cpp"]], [r[key] for r in rows["verbatim"]]
+        if None in their or None in our:
+            print(f"{key:24} not seen: the model's tokens gave no text")
+            continue
         ratios = [m / t for m, t in zip(our, their)]
         row = {"what": key, "weights": a.weights, "gguf": a.gguf.name, "threads": a.threads, "clients": a.clients, "tokens": a.tokens, "rounds": a.rounds,
                "llama_cpp": statistics.median(their), "verbatim": statistics.median(our), "ratio": statistics.median(ratios)}
