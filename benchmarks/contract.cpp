@@ -47,7 +47,7 @@ template <class A, class B> void compare(verbatim::engine_config const& options,
 int main(int argc, char** argv) {
   int const rounds = argc > 1 ? std::max(2, std::atoi(argv[1])) : 6, most = argc > 2 ? std::max(1, std::atoi(argv[2])) : 16;
   shapes::file const config(shapes::qwen2_5_0_5b);
-  verbatim::engine_config const options{.checkpoint = config.path(), .random_weights = true, .max_batch = most, .context = 1024};
+  verbatim::engine_config const options{.checkpoint = config.path(), .random_weights = true, .max_batch = most, .chunk_tokens = 512, .context = 1024};
   std::printf("%s\nagainst\n%s\n", verbatim::to_string(verbatim::terms_of<exact>()).c_str(), verbatim::to_string(verbatim::terms_of<loose>()).c_str());
   for (int batch : {1, most}) {
     ratios r;
