@@ -10,9 +10,10 @@ tokens per second, and the median of the rounds' ratios. Standard library only.
 import argparse
 import json
 import pathlib
-import statistics
 import subprocess
 import sys
+
+from side_by_side import Table
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -78,20 +79,14 @@ def main():
     rows = [(f"decode, batch {n}", lambda who, n=int(n): who.decode(n, a.prompt, a.output)) for n in a.batch.split(",") if n]
     if a.prefill:
         rows.append((f"prefill {a.prefill}", lambda who: who.prefill(a.prefill)))
-    print(f"{a.gguf.name} and {a.model.name}, weights {a.weights}, {a.threads} threads, {a.rounds} rounds in turn")
-    print(f"{'':24} {'llama.cpp':>12} {'verbatim':>12} {'ratio':>8} {'least':>8} {'most':>8}")
+    table = Table(f"{a.gguf.name} and {a.model.name}, weights {a.weights}, {a.threads} threads, {a.rounds} rounds in turn", a.json,
+                  weights=a.weights, gguf=a.gguf.name, threads=a.threads, prompt=a.prompt, output=a.output)
     for name, measure in rows:
         theirs, mine = [], []
         for _ in range(a.rounds):
             theirs.append(measure(peer))
             mine.append(measure(ours))
-        ratios = [m / t for m, t in zip(mine, theirs)]
-        row = {"what": name, "weights": a.weights, "gguf": a.gguf.name, "threads": a.threads, "rounds": a.rounds,
-               "llama_cpp": statistics.median(theirs), "verbatim": statistics.median(mine), "ratio": statistics.median(ratios)}
-        print(f"{name:24} {row['llama_cpp']:12.1f} {row['verbatim']:12.1f} {row['ratio']:8.2f} {min(ratios):8.2f} {max(ratios):8.2f}", flush=True)
-        if a.json:
-            with a.json.open("a") as f:
-                f.write(json.dumps(row) + "\n")
+        table.row(name, theirs, mine)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,8 @@ first 200 of /health. `--overhead`: one client, one token, no stream, short prom
 model. Ratios are verbatim over llama.cpp, medians over rounds. Standard library only.
 """
 import argparse
-import json
 import pathlib
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -22,6 +20,7 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import server_load  # noqa: E402
+from side_by_side import Table  # noqa: E402
 
 
 def free_port():
@@ -98,22 +97,11 @@ def main():
             finally:
                 server.stop()
             rows[name].append(row)
-    print(f"{a.gguf.name} and {a.model.name}, weights {a.weights}, {a.threads} threads, {a.clients} clients x {a.requests} requests x {a.tokens} tokens, {a.rounds} rounds in turn")
-    print(f"{'':24} {'llama.cpp':>12} {'verbatim':>12} {'ratio':>8} {'least':>8} {'most':>8}")
+    table = Table(f"{a.gguf.name} and {a.model.name}, weights {a.weights}, {a.threads} threads, {a.clients} clients x {a.requests} requests x {a.tokens} tokens, {a.rounds} rounds in turn",
+                  a.json, weights=a.weights, gguf=a.gguf.name, threads=a.threads, clients=a.clients, tokens=a.tokens)
     for key in rows["verbatim"][0]:
-        if key in ("clients", "requests"):
-            continue
-        their, our = [r[key] for r in rows["llama.cpp"]], [r[key] for r in rows["verbatim"]]
-        if None in their or None in our:
-            print(f"{key:24} not seen: the model's tokens gave no text")
-            continue
-        ratios = [m / t for m, t in zip(our, their)]
-        row = {"what": key, "weights": a.weights, "gguf": a.gguf.name, "threads": a.threads, "clients": a.clients, "tokens": a.tokens, "rounds": a.rounds,
-               "llama_cpp": statistics.median(their), "verbatim": statistics.median(our), "ratio": statistics.median(ratios)}
-        print(f"{key:24} {row['llama_cpp']:12.2f} {row['verbatim']:12.2f} {row['ratio']:8.2f} {min(ratios):8.2f} {max(ratios):8.2f}", flush=True)
-        if a.json:
-            with a.json.open("a") as f:
-                f.write(json.dumps(row) + "\n")
+        if key not in ("clients", "requests"):
+            table.row(key, [r[key] for r in rows["llama.cpp"]], [r[key] for r in rows["verbatim"]])
 
 
 if __name__ == "__main__":
