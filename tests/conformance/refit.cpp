@@ -46,7 +46,7 @@ template <class P> void hundred_refits(char const* architecture, char const* typ
     passes.emplace_back(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2});
     passes.back().refit(weights::borrowed(set.tensors()));
   }
-  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 40, .step_tokens = 200});
+  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 40, .step_tokens = 200, .chunk_tokens = 200});
   engine.refit(weights::borrowed(weight_sets.of[0].tensors()));
   std::vector<std::size_t> set_of{0, 0};   // by the number of the weights; 0 is what the engine was made with
 
