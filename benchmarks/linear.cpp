@@ -23,14 +23,14 @@ namespace {
 
 using namespace verbatim;
 
-template <class T> std::vector<cpu::packed_matrix<T>> weights_of(int outputs, int inputs) {
+template <class T> std::vector<cpu::packed_matrix<T>> weights_of(int outputs, int inputs, weight_format format) {
   std::vector<T> row_major(std::size_t(outputs) * std::size_t(inputs));
   std::uint32_t state = 1;
   for (T& w : row_major) state = state * 1664525u + 1013904223u, w = from_float<T>(float(int(state >> 16) - 32768) / 32768);
   std::vector<cpu::packed_matrix<T>> out;
-  std::size_t const copies = std::max<std::size_t>(1, 200'000'000 / (row_major.size() * sizeof(T)));
+  std::size_t const copies = std::size_t(200e6 * 8 / (double(row_major.size()) * bits_of(format, 8.0 * sizeof(T)))) + 1;
   for (std::size_t i = 0; i < copies; ++i) {
-    out.emplace_back(&outputs, 1, inputs);
+    out.emplace_back(&outputs, 1, inputs, format);
     for (int p = 0; p < out.back().panels(); ++p) out.back().pack(0, p, row_major.data());
   }
   return out;
@@ -44,9 +44,9 @@ template <class T> void multiply(cpu::pool& pool, cpu::packed_matrix<T> const& w
   });
 }
 
-template <class T> void table(int outputs, int inputs, int threads, int rounds) {
+template <class T> void table(int outputs, int inputs, int threads, int rounds, weight_format format = weight_format::checkpoint) {
   cpu::pool pool(threads);
-  auto const weights = weights_of<T>(outputs, inputs);
+  auto const weights = weights_of<T>(outputs, inputs, format);
   aligned_array<std::uint32_t> memory(std::size_t(50) << 20);
   for (std::size_t i = 0; i < memory.size(); i += 1024) memory.data()[i] = 1;
   for (int rows : {1, 4, 16, 64, 512}) {
@@ -66,8 +66,9 @@ template <class T> void table(int outputs, int inputs, int threads, int rounds) 
     double const t = limits::median(times), bytes = double(weights[0].bytes()), operations = 2.0 * outputs * inputs * rows;
     double const read = limits::median(bandwidth), peak = limits::median(arithmetic);
     double const floor = std::max(bytes / read, operations / peak);
+    char const* const name = format != weight_format::checkpoint ? name_of(format).data() : sizeof(T) == 2 ? "bf16" : "f32";
     std::printf("%-4s %5d x %5d  threads %d  rows %3d  %7.1f GB/s of %5.1f  %7.1f GFLOP/s of %6.1f  %5.1f%% of floor\n",
-                sizeof(T) == 2 ? "bf16" : "f32", outputs, inputs, threads, rows, bytes / t / 1e9, read / 1e9, operations / t / 1e9,
+                name, outputs, inputs, threads, rows, bytes / t / 1e9, read / 1e9, operations / t / 1e9,
                 peak / 1e9, 100 * floor / t);
     std::fflush(stdout);
   }
@@ -103,6 +104,7 @@ int main(int argc, char** argv) {
     table<bf16>(9728, 896, threads, rounds);
     table<bf16>(896, 4864, threads, rounds);
     table<float>(896, 4864, threads, rounds);
+    for (auto format : {weight_format::int8, weight_format::int4}) table<bf16>(896, 4864, threads, rounds, format);
   }
 #if WITH_EIGEN
   eigen_table(9728, 896, rounds);

@@ -5,3 +5,4 @@
 
 template class verbatim::engine<test_engines::small_llama>;
 template class verbatim::engine<test_engines::small_qwen3>;
+template class verbatim::engine<test_engines::other_llama>;

@@ -10,8 +10,8 @@
 namespace cli {
 
 struct model_options {
-  std::string model, dtype = "auto", weights = "checkpoint";
-  bool random_weights = false;
+  std::string model, dtype = "auto", weights = "checkpoint", kv = "activations";
+  bool random_weights = false, pin = false;
   int threads = 0, max_batch = 64, step_tokens = 512, chunk_tokens = 0, context = 0;
   double kv_gib = 0;
 
@@ -22,6 +22,8 @@ struct model_options {
   void declare_values(options& o) {
     o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
     o.choice("--weights", {"checkpoint", "int8", "int4"}, weights, "how matrices are kept; quantised while they are loaded");
+    o.choice("--kv", {"activations", "bf16", "int8"}, kv, "how keys and values are kept; activations: as they are computed");
+    o.flag("--pin", pin, "each helping thread keeps to a processor of its own");
     o.number("--threads", "N", threads, 0, 1024, "worker threads; 0: one per core");
     o.number("--max-batch", "N", max_batch, 1, 4096, "sequences that run together");
     o.number("--step-tokens", "N", step_tokens, 1, 65536, "tokens of a step; long prompts run in chunks of it");
@@ -32,7 +34,8 @@ struct model_options {
   verbatim::engine_config config() const {
     return {.checkpoint = model, .random_weights = random_weights, .threads = threads, .max_batch = max_batch,
             .step_tokens = step_tokens, .chunk_tokens = chunk_tokens, .context = context, .kv_bytes = std::size_t(kv_gib * double(1 << 30)),
-            .weights = weights == "int8" ? verbatim::weight_format::int8 : weights == "int4" ? verbatim::weight_format::int4 : verbatim::weight_format::checkpoint};
+            .weights = weights == "int8" ? verbatim::weight_format::int8 : weights == "int4" ? verbatim::weight_format::int4 : verbatim::weight_format::checkpoint,
+            .kv = kv == "int8" ? verbatim::kv_format::int8 : kv == "bf16" ? verbatim::kv_format::bf16 : verbatim::kv_format::activations, .pin_threads = pin};
   }
 };
 

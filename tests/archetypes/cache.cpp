@@ -3,6 +3,7 @@
 
 #include "verbatim/cache/contiguous.hpp"
 #include "verbatim/cache/paged.hpp"
+#include "verbatim/cache/sliding.hpp"
 
 namespace {
 using namespace verbatim;
@@ -30,7 +31,7 @@ struct least {
     void set_version(std::uint64_t) {}
   };
 };
-static_assert(kv_cache<least> && kv_cache<paged<16>> && kv_cache<paged<1>> && kv_cache<contiguous<64>>);
+static_assert(kv_cache<least> && kv_cache<paged<16>> && kv_cache<paged<1>> && kv_cache<contiguous<64>> && kv_cache<sliding<64>>);
 
 struct owning_view : least { struct view { std::vector<int> pages; }; };
 struct no_page { using view = least::view; using book = least::book; };

@@ -6,7 +6,7 @@ using namespace model_test;
 
 namespace {
 
-struct unfused { using attention = verbatim::cpu::leaf_attention; };
+struct unfused { using attention = verbatim::cpu::leaf_attention; using linear = verbatim::cpu::packed_linear; };
 
 model_config config_of(architecture arch, dtype type) {
   model_config c;
@@ -48,7 +48,7 @@ template <class T, class Model> void check_plans(model_config const& c) {
 
 namespace verbatim {
 /// The native backend without what it offers beyond the operations that every backend has.
-template <class T> class ops<unfused, T, cpu::leaf_attention> : public ops<cpu::native, T> {
+template <class T> class ops<unfused, T, cpu::leaf_attention, cpu::packed_linear> : public ops<cpu::native, T> {
  public:
   using ops<cpu::native, T>::ops;
   void linear_add() = delete;

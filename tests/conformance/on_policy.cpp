@@ -91,7 +91,8 @@ template <class P> void one_schedule(std::mt19937& random, std::filesystem::path
   int const longest = 300 + below(random, 500);
   verbatim::engine_config config{.checkpoint = model, .random_weights = true, .threads = 1 + below(random, 2),
                                  .max_batch = 1 + below(random, 64), .step_tokens = 1 + below(random, 512), .chunk_tokens = below(random, 3) ? 1 + below(random, 512) : 0};
-  config.weights = pass.resources().weights;
+  config.weights = pass.resources().formats.weights;
+  config.kv = pass.resources().formats.kv;
   config.context = std::min(context, longest + 100);
   int const run = (config.context + page - 1) / page;
   config.kv_bytes = page_bytes * std::size_t(run + below(random, run + 1));   // little: preemptions
@@ -139,14 +140,15 @@ TEST_CASE("on policy: sampled log-probabilities are those of a pass over the sam
   std::uint32_t seed = 0;
   for_each([&]<class P>(char const* architecture, char const* type) {
     folder const model(config_of(architecture, type));
-    std::deque<verbatim::engine<P>> passes;   // one in four schedules runs with quantised weights
-    for (auto format : {verbatim::weight_format::checkpoint, verbatim::weight_format::int8, verbatim::weight_format::int4})
-      passes.emplace_back(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 8, .weights = format});
+    std::deque<verbatim::engine<P>> passes;   // half of the schedules store weights, keys and values as they are
+    using verbatim::weight_format, verbatim::kv_format;
+    for (auto f : {verbatim::storage_formats{}, {weight_format::int8}, {weight_format::int4, kv_format::int8}, {weight_format::checkpoint, kv_format::int8}, {weight_format::checkpoint, kv_format::bf16}})
+      passes.emplace_back(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 8, .weights = f.weights, .kv = f.kv});
     std::mt19937 random(++seed);
     counts n;
     for (int i = 0; i < schedules(); ++i) {
       CAPTURE(architecture, type, i);
-      one_schedule<P>(random, model.path(), passes[i % 8 == 6 ? 1 : i % 8 == 7 ? 2 : 0], n);
+      one_schedule<P>(random, model.path(), passes[std::size_t(std::max(0, i % 8 - 3))], n);
       REQUIRE(n.different == 0);
     }
     std::printf("%-8s %-8s %4d schedules: %6ld tokens of %5ld sequences, %ld different bits; %ld replayed, %ld forks, %ld cancelled, %ld preemptions, %ld tokens from prefixes\n",

@@ -67,7 +67,7 @@ TEST_CASE("weight formats: a quantised engine gives the bits of its values in a 
       CAPTURE(architecture, type, verbatim::name_of(format));
       config.weights = format;
       verbatim::engine<P> small(config);
-      CHECK(small.resources().weights == format);
+      CHECK(small.resources().formats.weights == format);
       CHECK(double(small.resources().weight_bytes) < double(size) * (format == weight_format::int8 ? 8.5 : 4.5) / (8 * sizeof(typename P::dtype)) * 1.3);
       auto const quantised = bits(small);
       CHECK(quantised != unquantised);
@@ -80,7 +80,7 @@ TEST_CASE("weight formats: a quantised engine gives the bits of its values in a 
       CHECK(bits(small) == quantised);
       plain.refit(weights::borrowed(original.tensors()));
       CHECK(bits(plain) == unquantised);
-      digests.push_back(verbatim::engine<P>::contract(format));
+      digests.push_back(verbatim::engine<P>::contract({format}));
     }
     CHECK((digests[0] != digests[1] && digests[0] != digests[2] && digests[1] != digests[2]));
   });

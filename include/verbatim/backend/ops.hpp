@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "verbatim/core/bf16.hpp"
+#include "verbatim/core/kv_format.hpp"
 #include "verbatim/core/weight_format.hpp"
 
 namespace verbatim {
@@ -19,7 +20,9 @@ struct ops_limits {
   int pages = 0;     ///< KV pages in all
   int page = 0;      ///< tokens per page
   int threads = 1;   ///< threads that compute, the caller's included
+  bool pin_threads = false;   ///< each helping thread to a processor of its own
   weight_format weights = weight_format::checkpoint;   ///< how matrices are kept
+  kv_format kv = kv_format::activations;               ///< how keys and values are kept
 };
 
 /// Rows of activations: row r starts at data + r * stride. Columns past `columns` up to the next multiple of 64 are ours.
@@ -48,8 +51,8 @@ struct part {
   int rows;
 };
 
-/// The operations of a device on activations of type T, with an attention part (the device's own where none is named).
+/// The operations of a device on activations of type T, with an attention and a linear part (the device's own where none is named).
 /// Only specialisations exist.
-template <class Device, class T, class Attention = typename Device::attention> class ops;
+template <class Device, class T, class Attention = typename Device::attention, class Linear = typename Device::linear> class ops;
 
 }  // namespace verbatim

@@ -20,11 +20,12 @@ class paged_book {
   using match_result = prefix_match;
   using page_copy = verbatim::page_copy;
 
-  /// `pages` of `page` tokens for at most `sequences` at once, each of at most `pages_per_sequence` pages (0: all).
+  /// `pages` of `page` tokens for at most `sequences` at once, each of at most `pages_per_sequence` pages (0: all). `window`: what
+  /// a token sees, itself included; pages that no later token sees are given back (0: everything is seen).
   /// Throws error("engine", 20) when a number is not positive or too large.
-  paged_book(int page, int pages, int sequences, int pages_per_sequence)
-      : page_(checked("tokens per page", page)), pages_(checked("pages", pages, 0x7fffffff / page_)), sequences_(checked("sequences", sequences)),
-        run_(std::min(pages_, pages_per_sequence > 0 ? pages_per_sequence : pages_)), index_(pages_, page_),
+  paged_book(int page, int pages, int sequences, int pages_per_sequence, int window = 0)
+      : window_(window), page_(checked("tokens per page", page)), pages_(checked("pages", pages, 0x7fffffff / page_)), sequences_(checked("sequences", sequences)),
+        run_(pages_per_sequence <= 0 ? pages_ : window > 0 ? pages_per_sequence : std::min(pages_, pages_per_sequence)), index_(pages_, page_),
         state_(std::size_t(pages_)), slots_(std::size_t(sequences_)),
         table_(new int[std::size_t(sequences_) * std::size_t(run_)]) {
     free_.reserve(std::size_t(pages_)), free_slots_.reserve(std::size_t(sequences_)), copies_.reserve(std::size_t(sequences_));
@@ -36,6 +37,8 @@ class paged_book {
   prefix_match match(std::span<token const> ids) const {
     prefix_match found;
     for_each_cached(ids, [&](int p) { found.tokens += page_, found.free_pages += state_[std::size_t(p)].refs == 0; });
+    if (int const unseen = unseen_pages(found.tokens); unseen > 0)   // which open gives back at once
+      for_each_cached(ids.first(std::size_t(unseen) * std::size_t(page_)), [&](int p) { found.free_pages -= state_[std::size_t(p)].refs == 0; });
     return found;
   }
   /// A new sequence that adopts the cached pages of the first `adopt_tokens` tokens (whole pages; what match found).
@@ -50,13 +53,14 @@ class paged_book {
     for_each_cached(ids.first(std::size_t(adopt_tokens)), [&](int p) {
       hold(p), table(s)[q.pages++] = p, q.length += page_, q.parent = index_.serial(p);
     });
+    give_back_unseen(s);
     return sequence(s);
   }
   int length(sequence s) const { return at(s).length; }
   std::span<int const> pages(sequence s) const { return {table(int(s)), std::size_t(at(s).pages)}; }
   int shared_pages(sequence s) const {
-    int n = 0;
-    for (int p : pages(s)) n += state_[std::size_t(p)].refs > 1;
+    int n = at(s).gone;   // nor do these return with it
+    for (int p : pages(s).subspan(std::size_t(n))) n += state_[std::size_t(p)].refs > 1;
     return n;
   }
 
@@ -77,6 +81,7 @@ class paged_book {
       index_.tokens(p)[std::size_t(q.length % page_)] = id;
       if (++q.length % page_ == 0 && q.epoch == epoch_) enter(q, p);
     }
+    give_back_unseen(int(s));
   }
   /// A second sequence with the same tokens: full pages are shared, the last one is copied (copies()). nullopt: no slot or
   /// no page, and nothing changed.
@@ -89,7 +94,8 @@ class paged_book {
     slot& q = slots_[std::size_t(t)];
     q = from;
     q.pages = full;
-    for (int i = 0; i < full; ++i) hold(table(t)[i] = table(int(s))[i]);
+    for (int i = 0; i < full; ++i) table(t)[i] = table(int(s))[i];
+    for (int i = q.gone; i < full; ++i) hold(table(t)[i]);
     if (part) {
       int const source = table(int(s))[full], copy = take_page();
       table(t)[q.pages++] = copy;
@@ -101,7 +107,7 @@ class paged_book {
   /// The sequence ends. Pages that are in the index stay cached until their room is needed.
   void release(sequence s) {
     slot& q = at(s);
-    while (q.pages > 0) drop(table(int(s))[--q.pages]);   // last first: a prefix is evicted after what continues it
+    while (q.pages > q.gone) drop(table(int(s))[--q.pages]);   // last first: a prefix is evicted after what continues it
     q = {};
     free_slots_.push_back(int(s));
   }
@@ -132,6 +138,7 @@ class paged_book {
   struct slot {
     bool open = false;
     int pages = 0, length = 0;
+    int gone = 0;   ///< of its pages, from the first, that were given back; their entries say nothing
     std::uint64_t epoch = 0, parent = 0;   ///< parent: serial of its last full page in the index
   };
   static int checked(char const* what, int n, int most = 1 << 24) {   // positions of all pages together stay within int
@@ -143,6 +150,13 @@ class paged_book {
   slot& at(sequence s) { assert(std::size_t(s) < slots_.size() && slots_[std::size_t(s)].open); return slots_[std::size_t(s)]; }
   slot const& at(sequence s) const { return const_cast<paged_book*>(this)->at(s); }
   int* table(int s) const { return table_.get() + std::size_t(s) * std::size_t(run_); }
+
+  /// Pages that the token at `length` and those after it do not see: it sees positions from length + 1 - window.
+  int unseen_pages(int length) const { return window_ > 0 ? std::max(0, length + 1 - window_) / page_ : 0; }
+  void give_back_unseen(int s) {
+    slot& q = slots_[std::size_t(s)];
+    for (int const unseen = unseen_pages(q.length); q.gone < unseen; ++q.gone) drop(table(s)[q.gone]);
+  }
 
   template <class F> void for_each_cached(std::span<token const> ids, F&& f) const {
     std::uint64_t parent = prefix_index::root(version_);
@@ -186,7 +200,7 @@ class paged_book {
     return p;
   }
 
-  int page_, pages_, sequences_, run_;
+  int window_, page_, pages_, sequences_, run_;
   prefix_index index_;
   std::vector<page_state> state_;
   std::vector<slot> slots_;

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "verbatim/core/weight_format.hpp"
+#include "verbatim/core/kv_format.hpp"
 #include "verbatim/engine/contract.hpp"
 #include "verbatim/engine/inbox.hpp"
 #include "verbatim/engine/pipeline.hpp"
@@ -36,6 +36,8 @@ struct engine_config {
   int context = 0;                         ///< tokens of a sequence; 0: what the model was made for
   std::size_t kv_bytes = 0;                ///< memory for the KV cache; 0: what max_batch full contexts need, at most a quarter of RAM
   weight_format weights = weight_format::checkpoint;   ///< how matrices are kept; quantised as they are loaded
+  kv_format kv = kv_format::activations;   ///< how keys and values are kept
+  bool pin_threads = false;                ///< each helping thread keeps to a processor of its own
   int max_logprobs = 20;                   ///< alternatives per token that a request may ask for
   std::size_t queue = 4096;                ///< unfinished requests at most
 };
@@ -45,7 +47,7 @@ struct engine_resources {
   std::size_t weight_bytes, kv_bytes;
   int kv_pages, page_tokens;
   int threads;
-  weight_format weights;
+  storage_formats formats;
 };
 
 template <class P> class engine {
@@ -63,8 +65,8 @@ template <class P> class engine {
 
   /// What the numbers of this engine promise, as one number to compare with a trainer's (see contract_of).
   /// With quantised weights the bits are those of an engine whose checkpoint held the quantised values.
-  static constexpr std::uint64_t contract(weight_format f = weight_format::checkpoint) { return contract_of<P>(f); }
-  static std::string contract_text(weight_format f = weight_format::checkpoint) { return to_string(terms_of<P>(f)); }
+  static constexpr std::uint64_t contract(storage_formats f = {}) { return contract_of<P>(f); }
+  static std::string contract_text(storage_formats f = {}) { return to_string(terms_of<P>(f)); }
 
   /// The queue that fronts submit to.
   inbox& jobs();

@@ -43,7 +43,7 @@ template <class P> int engine<P>::context() const noexcept { return self_->parts
 template <class P> int engine<P>::max_logprobs() const noexcept { return self_->loop.max_logprobs(); }
 template <class P> engine_resources engine<P>::resources() const noexcept {
   auto const& p = self_->parts;
-  return {p.model->weight_bytes(), p.model->kv_bytes(), p.limits.pages, P::cache::page, p.limits.threads, p.limits.weights};
+  return {p.model->weight_bytes(), p.model->kv_bytes(), p.limits.pages, P::cache::page, p.limits.threads, {p.limits.weights, p.limits.kv}};
 }
 
 template <class P> std::string engine<P>::weight_version() const { return self_->jobs.versions().label(); }

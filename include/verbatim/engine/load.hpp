@@ -22,7 +22,7 @@
 namespace verbatim::detail {
 
 template <class P> struct loaded_parts {
-  using model_type = loaded_model<typename P::architecture, typename P::device, typename P::dtype, typename P::attention>;
+  using model_type = loaded_model<typename P::architecture, typename P::device, typename P::dtype, typename P::attention, typename P::linear>;
   model_config config;
   generation_defaults defaults;
   std::vector<token> turn_ends;
@@ -79,14 +79,17 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
   }
 
   int const wanted = c.context ? std::min(c.context, out.config.context) : out.config.context;
-  int const pages = plan_pages(c, wanted, P::cache::page, std::size_t(weights::floors_of(out.config, sizeof(typename P::dtype)).kv_bytes));
+  double const kv_bits = bits_of(c.kv, out.config.head_dim, 8 * sizeof(typename P::dtype));
+  int const pages = plan_pages(c, wanted, P::cache::page, std::size_t(double(weights::floors_of(out.config, 1).kv_bytes) * kv_bits / 8));
   out.context = int(std::min<long>(wanted, long(pages) * P::cache::page));
   int const rows = std::max(c.step_tokens, c.max_batch + 1);   // room for a prompt beside a full batch that decodes
   int const threads = c.threads ? c.threads : int(std::max(1u, std::thread::hardware_concurrency()));
   out.limits = {.tokens = rows, .slices = c.max_batch, .outputs = std::min(rows, std::max(c.max_batch, 16)),
-                .pages = pages, .page = P::cache::page, .threads = threads, .weights = c.weights};
+                .pages = pages, .page = P::cache::page, .threads = threads, .pin_threads = c.pin_threads, .weights = c.weights, .kv = c.kv};
   if (!loaded_parts<P>::model_type::takes_formats && c.weights != weight_format::checkpoint)
     throw error("engine", 9, "weights: this device keeps them as the checkpoint has them");
+  if constexpr (!requires { requires loaded_parts<P>::model_type::backend_type::takes_kv_formats; })
+    if (c.kv != kv_format::activations) throw error("engine", 9, "kv: this device keeps keys and values as they are computed");
   out.model = std::make_unique<typename loaded_parts<P>::model_type>(out.config, out.limits, P::contract);
   if (c.random_weights) {
     weights::random_weights source(out.config);
@@ -106,11 +109,17 @@ template <class P> int chunk_of(engine_config const& c) {
   else return c.step_tokens;
 }
 
-/// A book may take more than the number of pages: how many sequences there will be, and how long.
+/// Positions that a row sees in every layer; 0: some layer sees all.
+inline int sliding_window(model_config const& c) {
+  return std::find(c.windowed.begin(), c.windowed.end(), false) == c.windowed.end() ? c.window : 0;
+}
+
+/// A book may take more than the number of pages: how many sequences there will be, how long, and what they see of it.
 template <class P> typename P::cache::book make_book(loaded_parts<P> const& parts, engine_config const& c) {
   using book = typename P::cache::book;
   int const run = (parts.context + P::cache::page - 1) / P::cache::page;
-  if constexpr (std::constructible_from<book, int, int, int>) return book(parts.limits.pages, c.max_batch, run);
+  if constexpr (std::constructible_from<book, int, int, int, int>) return book(parts.limits.pages, c.max_batch, run, sliding_window(parts.config));
+  else if constexpr (std::constructible_from<book, int, int, int>) return book(parts.limits.pages, c.max_batch, run);
   else return book(parts.limits.pages);
 }
 

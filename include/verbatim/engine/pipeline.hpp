@@ -37,6 +37,7 @@ template <class Device, class Model> struct pipeline {
   using text = bpe;
   using cache = paged<64>;
   using attention = typename Device::attention;
+  using linear = typename Device::linear;   ///< kernel of matrix products
   using sampler = full_sampler;
   using schedule = first_come;
   static constexpr numerics contract = batch_invariant;
@@ -50,6 +51,8 @@ concept sampling_chain = offers_guarantee<T> && requires(sampling_params const& 
 template <class T>
 concept attention_kernel = offers_guarantee<T> && requires { typename T::policy; };
 template <class T>
+concept linear_kernel = offers_guarantee<T> && requires { typename T::policy; };
+template <class T>
 concept arithmetic = std::same_as<T, float> || std::same_as<T, bf16>;
 
 /// Asserts everything about a pipeline, in the order of dependency: first the concepts, then the contract. The engine
@@ -59,9 +62,11 @@ template <class P> consteval bool check() {
   static_assert(tokenizer<typename P::text>, "pipeline::text must model verbatim::tokenizer (encode, vocabulary, is_stop, stream)");
   static_assert(kv_cache<typename P::cache>, "pipeline::cache must model verbatim::kv_cache (page, a plain view, a book)");
   static_assert(attention_kernel<typename P::attention>, "pipeline::attention must model verbatim::attention_kernel (offers, policy)");
+  static_assert(linear_kernel<typename P::linear>, "pipeline::linear must model verbatim::linear_kernel (offers, policy)");
   static_assert(sampling_chain<typename P::sampler>, "pipeline::sampler must be a verbatim::sample<...>: logit ops, then truncations, then one selector");
   static_assert(scheduler<typename P::schedule>, "pipeline::schedule must model verbatim::scheduler (a pure call on waiting, running and batch)");
   static_assert(guarantee_of<typename P::attention> >= P::contract.level, "pipeline::contract asks for more than pipeline::attention offers");
+  static_assert(guarantee_of<typename P::linear> >= P::contract.level, "pipeline::contract asks for more than pipeline::linear offers");
   static_assert(guarantee_of<typename P::sampler> >= P::contract.level, "pipeline::contract asks for more than pipeline::sampler offers");
   return true;
 }

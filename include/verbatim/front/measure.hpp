@@ -144,7 +144,8 @@ template <class P> measured measure(engine<P>& engine, workload const& w, machin
   if (limits.read_gb_per_second > 0) {
     constexpr int width = sizeof(typename P::dtype);
     auto floor = weights::floors_of(engine.config(), width, width);
-    floor.step_bytes = std::int64_t(double(floor.read) * bits_of(engine.resources().weights, 8.0 * width) / 8);
+    floor.step_bytes = std::int64_t(double(floor.read) * bits_of(engine.resources().formats.weights, 8.0 * width) / 8);
+    floor.kv_bytes = std::int64_t(double(floor.kv_bytes) / width * bits_of(engine.resources().formats.kv, engine.config().head_dim, 8.0 * width) / 8);
     double const bandwidth = limits.read_gb_per_second * 1e9, rate = limits.gflop_per_second * 1e9;
     double const step = floor.step_seconds(w.batch, w.prompt + w.output / 2, bandwidth, rate);
     double const prefill = std::max(double(floor.step_bytes) / bandwidth, rate > 0 ? w.batch * floor.prefill_flops(w.prompt) / rate : 0);

@@ -129,9 +129,9 @@ template <class Engine> model_card card_of(Engine const& engine, openai const& o
   card.context = engine.context();
   card.vocabulary = engine.config().vocabulary;
   if constexpr (requires { engine.max_logprobs(); }) card.max_logprobs = engine.max_logprobs();
-  if constexpr (requires { engine.resources().weights; }) {
-    card.contract = Engine::contract(engine.resources().weights);
-    card.contract_text = Engine::contract_text(engine.resources().weights);
+  if constexpr (requires { engine.resources().formats; }) {
+    card.contract = Engine::contract(engine.resources().formats);
+    card.contract_text = Engine::contract_text(engine.resources().formats);
   } else {
     card.contract = Engine::contract();
   }

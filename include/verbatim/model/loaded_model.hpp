@@ -21,9 +21,9 @@ namespace verbatim {
 
 /// Include the backend (backend/cpu/ops.hpp) before instantiating this. Move-only by address: not movable, so that the
 /// places where tensors go stay valid.
-template <class Model, class Device, class T, class Attention = typename Device::attention> class loaded_model {
+template <class Model, class Device, class T, class Attention = typename Device::attention, class Linear = typename Device::linear> class loaded_model {
  public:
-  using backend_type = ops<Device, T, Attention>;
+  using backend_type = ops<Device, T, Attention, Linear>;
   using logits_view = verbatim::logits_view;
   static constexpr bool takes_formats = loader<Model, backend_type>::takes_formats;   ///< of weights
   static constexpr guarantee offers = backend_type::offers;

@@ -1,185 +1,152 @@
-// Attention over paged keys and values, for a few rows of one sequence and the query heads of one kv head. Keys are visited
-// in leaves of `leaf` absolute positions. Each leaf gives (max, sum of exp, weighted values) on its own, and leaves merge
-// in ascending order; within a leaf values accumulate in ascending position and the sum is a fixed tree. A masked
-// position never enters (its weight is an exact zero and its value is not read), so the bits of a row depend on its
-// position and its keys alone: not on pages, chunking, company or threads (layout_invariant).
-// Cost: reads each visible key and value once per `queries_per_task` query vectors.
+// Attention over paged keys and values, in leaves of absolute positions. Each leaf gives (max, sum of exp, weighted values) on its
+// own (leaf_pass.hpp), and leaves merge in ascending order, so the bits of a row depend on its position and its keys alone: not on
+// pages, chunking, company or threads (layout_invariant).
+// A task is a few rows of one sequence with the query heads of one kv head, which share one pass over keys and values. Where
+// sequences share leaves (shared_leaves.hpp), a first round visits each such leaf for all of them together.
 #pragma once
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <vector>
 
-#include "verbatim/backend/cpu/kv.hpp"
 #include "verbatim/backend/cpu/leaf_attention.hpp"
-#include "verbatim/backend/cpu/linear.hpp"
+#include "verbatim/backend/cpu/leaf_pass.hpp"
+#include "verbatim/backend/cpu/shared_leaves.hpp"
+#include "verbatim/backend/cpu/threads.hpp"
 #include "verbatim/backend/memory.hpp"
 #include "verbatim/backend/ops.hpp"
 #include "verbatim/backend/step.hpp"
+#include "verbatim/core/model_config.hpp"
 
 namespace verbatim::cpu {
 
-/// Query vectors that share one pass over keys and values; their running sums (16 KiB at head_dim 64) stay in L1.
-inline constexpr int queries_per_task = leaf_attention::policy::queries_per_task;
+/// What the leaves so far gave a task's queries.
+struct running_leaves {
+  running_leaves(int queries, int width) : width(width), maxima(std::size_t(queries)), sums(std::size_t(queries)), values(std::size_t(queries) * std::size_t(width)) {}
+  int width;
+  aligned_array<float> maxima, sums, values;
 
-/// Working memory of one thread.
-struct attention_scratch {
-  attention_scratch(int queries, int leaf, int width)
-      : leaf_size(leaf), width(width), maxima(std::size_t(queries)), sums(std::size_t(queries)),
-        values(std::size_t(queries) * std::size_t(width)), scores(std::size_t(rows) * std::size_t(leaf)),
-        leaf_values(std::size_t(rows) * std::size_t(width)) {}
-  static constexpr int rows = 8;  // at least block_of<Isa>::rows
-  int leaf_size, width;
-  aligned_array<float> maxima, sums, values;      // of each query over the leaves so far
-  aligned_array<float> scores, leaf_values;       // of one block of queries in one leaf
+  void clear(int queries) noexcept {
+    std::fill_n(maxima.data(), queries, -std::numeric_limits<float>::infinity());
+    std::fill_n(sums.data(), queries, 0.0f);
+    std::fill_n(values.data(), std::size_t(queries) * std::size_t(width), 0.0f);
+  }
+  float* of(int query) noexcept { return values.data() + std::size_t(query) * std::size_t(width); }
+  /// The next leaf of a query. The first one comes through exactly.
+  template <class V> void merge(int query, leaf_result leaf) noexcept {
+    float& m = maxima.data()[query];
+    float& sum = sums.data()[query];
+    float const together = math::max(leaf.maximum, m);
+    float const old_scale = math::exp(m - together), new_scale = math::exp(leaf.maximum - together);
+    m = together;
+    sum = math::fma(leaf.sum, new_scale, sum * old_scale);
+    float* const v = of(query);
+    for (int i = 0; i < width; i += tree_lanes) fma(V::load(leaf.values + i), V(new_scale), V::load(v + i) * V(old_scale)).store(v + i);
+  }
 };
 
-/// One task: rows [first, first + count) of a slice (counted within it) against one kv head.
-template <class Isa, class T> class attention {
+/// The kernel of leaf_attention: constructed with the backend, told of every step, run for every layer.
+template <class Isa, class T, class Policy> class attention {
   using V = vector_of<Isa>;
-  static_assert(block_of<Isa>::rows <= attention_scratch::rows);
+  using rows = rows_of<T>;
 
  public:
-  attention(kv_store<T> const& kv, attention_scratch& scratch, slice const& s, int layer, int kv_head, int window)
-      : kv_(kv), scratch_(scratch), slice_(s), layer_(layer), kv_head_(kv_head), window_(window) {}
-
-  /// q and out: rows of the whole step, heads side by side; group: query heads of a kv head.
-  void operator()(rows_of<T> q, rows_of<T> out, int group, int first, int count) noexcept {
-    q_ = q, group_ = group, first_ = first;
-    int const queries = count * group, leaf = scratch_.leaf_size;
-    for (int i = 0; i < queries; ++i) {
-      scratch_.maxima.data()[i] = -std::numeric_limits<float>::infinity();
-      scratch_.sums.data()[i] = 0;
+  attention(kv_store<T> const& kv, model_config const& c, ops_limits const& limits, int leaf)
+      : kv_(kv), leaf_(leaf), group_(c.heads / c.kv_heads), rows_per_task_(std::max(1, Policy::queries_per_task / group_)),
+        shared_(Policy::shares_leaves ? limits : ops_limits{.slices = 1, .page = limits.page}, leaf, c.heads, kv.width()) {
+    tasks_.reserve(std::size_t(limits.tokens));
+    for (int i = 0; i < limits.threads; ++i) {
+      scratch_.emplace_back(leaf, kv);
+      running_.emplace_back(std::max(rows_per_task_ * group_, 1), kv.width());
     }
-    std::fill_n(scratch_.values.data(), std::size_t(queries) * std::size_t(scratch_.width), 0.0f);
-    for (int base = begin_of(0) / leaf * leaf; base < end_of(queries - 1); base += leaf)
-      for_parts(queries, block_of<Isa>::rows, [&](int query, int n, int, int) { visit(base, query, n); });
-    for (int i = 0; i < queries; ++i) finish(i, out);
+  }
+
+  void begin(step const& s) noexcept {
+    step_ = &s;
+    tasks_.clear();
+    for (int i = 0; i < s.slices; ++i)
+      for (int r = 0; r < s.slice_of[i].rows; r += rows_per_task_) tasks_.push_back({i, r});
+    if constexpr (Policy::shares_leaves) shared_.begin(s);
+  }
+
+  /// q and out: rows of the whole step, heads side by side. window: positions that a row sees, 0: all.
+  void operator()(pool& threads, rows q, rows out, int layer, int window) noexcept {
+    bool const sharing = Policy::shares_leaves && window == 0 && !shared_.units().empty();
+    if (sharing) visit_shared(threads, q, layer);
+    int const count = int(tasks_.size());
+    threads.run(count * kv_.heads(), [&](int i, int worker) {
+      run(tasks_[std::size_t(count - 1 - i % count)], q, out, layer, i / count, window, worker, sharing);   // the last rows see most keys: longest first
+    });
   }
 
  private:
-  int row_of(int query) const noexcept { return slice_.first_row + first_ + query / group_; }
-  int position_of(int query) const noexcept { return slice_.first_position + first_ + query / group_; }
-  int end_of(int query) const noexcept { return position_of(query) + 1; }
-  int begin_of(int query) const noexcept { return window_ > 0 ? std::max(0, end_of(query) - window_) : 0; }
-  std::size_t column_of(int query) const noexcept {
-    return std::size_t(kv_head_ * group_ + query % group_) * std::size_t(kv_.head_dim());
-  }
-  T const* query_at(int query) const noexcept { return q_.row(row_of(query)) + column_of(query); }
-  float* scores(int r) const noexcept { return scratch_.scores.data() + std::size_t(r) * std::size_t(scratch_.leaf_size); }
-  float* leaf_values(int r) const noexcept { return scratch_.leaf_values.data() + std::size_t(r) * std::size_t(scratch_.width); }
+  struct task { int slice, first; };
 
-  /// Queries [query, query + n), n <= rows of a register block, over the leaf at `base`.
-  void visit(int base, int query, int n) noexcept {
-    int from[attention_scratch::rows] = {}, to[attention_scratch::rows] = {};
-    for (int r = 0; r < n; ++r) {
-      from[r] = std::max(begin_of(query + r), base);
-      to[r] = std::max(from[r], std::min(end_of(query + r), base + scratch_.leaf_size));
-    }
-    // Rows ascend, so both ends do: the first row starts first, the last ends last.
-    int const low = from[0], high = to[n - 1];
-    if (low >= high) return;
-    with_rows<Isa>(n, [&](auto rows) { score<rows>(base, query, low, high); });
-    float maxima[attention_scratch::rows] = {}, sums[attention_scratch::rows] = {};
-    for (int r = 0; r < n; ++r) soften(r, base, from[r], to[r], maxima[r], sums[r]);
-    std::fill_n(scratch_.leaf_values.data(), std::size_t(n) * std::size_t(scratch_.width), 0.0f);
-    int const shared_low = from[n - 1], shared_high = std::max(shared_low, to[0]);
-    for (int r = 0; r < n; ++r) weigh<1>(base, r, from[r], std::min(shared_low, to[r]));
-    with_rows<Isa>(n, [&](auto rows) { weigh<rows>(base, 0, shared_low, shared_high); });
-    for (int r = 0; r < n; ++r) weigh<1>(base, r, std::max(from[r], shared_high), to[r]);
-    for (int r = 0; r < n; ++r)
-      if (from[r] < to[r]) merge(query + r, r, maxima[r], sums[r]);
+  std::size_t column_of(int kv_head, int query) const noexcept {
+    return std::size_t(kv_head * group_ + query % group_) * std::size_t(kv_.head_dim());
   }
 
-  /// scores(r)[j - base] = q k_j / sqrt(head_dim) for the tiles that hold [low, high). Lanes outside are not to be used.
-  template <int Rows> void score(int base, int query, int low, int high) noexcept {
-    float const scale = 1.0f / std::sqrt(float(kv_.head_dim()));
-    for (int j = low / tree_lanes * tree_lanes; j < high; j += tree_lanes) {
-      std::uint32_t const* const tile = kv_.key_tile(layer_, slice_.pages[j / kv_.page()], kv_head_, j % kv_.page());
-      multiply_block<Isa, T, Rows, 1>(
-          tile, weight_strides{tree_lanes, 0}, kv_.steps(), [&](int r) { return query_at(query + r); }, [](int, int) { return V(0.0f); },
-          [&](int r, int, V v) __attribute__((always_inline)) { (v * V(scale)).store(scores(r) + (j - base)); });
-    }
-  }
-
-  /// Scores of [from, to) become exp(score - max), all others within their tiles 0.
-  void soften(int r, int base, int from, int to, float& max_out, float& sum_out) const noexcept {
-    if (from >= to) return;
-    float* const p = scores(r);
-    int const first = (from - base) / tree_lanes * tree_lanes, last = to - base, begin = from - base;
-    V largest(-std::numeric_limits<float>::infinity()), sum(0.0f);
-    for (int j = first; j < last; j += tree_lanes)
-      largest = max(V::load(p + j).keep(begin - j, last - j, -std::numeric_limits<float>::infinity()), largest);
-    max_out = maximum(largest);
-    for (int j = first; j < last; j += tree_lanes) {
-      V const e = math::exp(V::load(p + j) - V(max_out)).keep(begin - j, last - j, 0.0f);
-      e.store(p + j);
-      sum = sum + e;
-    }
-    sum_out = tree_sum(sum);
-  }
-
-  /// leaf_values(first + r) += weight_j * value_j over [from, to), in ascending j.
-  template <int Rows> void weigh(int base, int first, int from, int to) noexcept {
-    for (int j = from; j < to;) {
-      int const offset = j % kv_.page(), n = std::min(to - j, kv_.page() - offset);
-      T const* const values = kv_.value_row(layer_, slice_.pages[j / kv_.page()], kv_head_, offset);
-      int column = 0;
-      for (; column + block_of<Isa>::tiles * tree_lanes <= kv_.width(); column += block_of<Isa>::tiles * tree_lanes)
-        weigh_block<Rows, block_of<Isa>::tiles>(values, j - base, n, first, column);
-      for (; column < kv_.width(); column += tree_lanes) weigh_block<Rows, 1>(values, j - base, n, first, column);
-      j += n;
-    }
-  }
-
-  template <int Rows, int Tiles>
-  void weigh_block(T const* values, int start, int n, int first, int column) noexcept {
-    V acc[Rows][Tiles];
-    float const* weight[Rows];
-    repeat<Rows>([&](auto r) __attribute__((always_inline)) {
-      weight[r] = scores(first + r) + start;
-      repeat<Tiles>([&](auto t) __attribute__((always_inline)) { acc[r][t] = V::load(leaf_values(first + r) + column + t * tree_lanes); });
-    });
-    for (int j = 0; j < n; ++j) {
-      V v[Tiles];
-      T const* const row = values + std::size_t(j) * std::size_t(kv_.width()) + column;
-      repeat<Tiles>([&](auto t) __attribute__((always_inline)) { v[t] = V::load(row + t * tree_lanes); });
-      repeat<Rows>([&](auto r) __attribute__((always_inline)) {
-        V const p(weight[r][j]);
-        repeat<Tiles>([&](auto t) __attribute__((always_inline)) { acc[r][t] = fma(p, v[t], acc[r][t]); });
+  /// Every shared leaf, for the queries of all its sequences, each result to its place.
+  void visit_shared(pool& threads, rows q, int layer) noexcept {
+    int const units = int(shared_.units().size());
+    threads.run(units * kv_.heads(), [&](int i, int worker) {
+      auto const& u = shared_.units()[std::size_t(i % units)];
+      int const kv_head = i / units, base = u.leaf * leaf_;
+      int const* const members = shared_.members() + u.first;
+      slice const& leader = step_->slice_of[members[0]];
+      leaf_pass<Isa, T> pass(kv_, scratch_[std::size_t(worker)], layer, kv_head);
+      for_parts(u.count * group_, block_of<Isa>::rows, [&](int first, int n, int, int) {
+        leaf_query<T> queries[leaf_scratch<T>::rows];
+        for (int r = 0; r < n; ++r) {
+          int const query = first + r, row = step_->slice_of[members[query / group_]].first_row;
+          queries[r] = {q.row(row) + column_of(kv_head, query), 0, base + leaf_};
+        }
+        pass(leader.pages, base, queries, n, [&](int r, leaf_result const& got) {
+          int const query = first + r;
+          float* const to = shared_.result(members[query / group_], u.leaf, kv_head * group_ + query % group_);
+          std::copy_n(got.values, kv_.width(), to);
+          to[kv_.width()] = got.maximum, to[kv_.width() + 1] = got.sum;
+        });
       });
-    }
-    repeat<Rows>([&](auto r) __attribute__((always_inline)) {
-      repeat<Tiles>([&](auto t) __attribute__((always_inline)) { acc[r][t].store(leaf_values(first + r) + column + t * tree_lanes); });
     });
   }
 
-  /// Running (max, sum, values) of a query with those of the leaf. The first leaf comes through exactly.
-  void merge(int query, int r, float leaf_max, float leaf_sum) noexcept {
-    float& m = scratch_.maxima.data()[query];
-    float& sum = scratch_.sums.data()[query];
-    float const together = math::max(leaf_max, m);
-    float const old_scale = math::exp(m - together), new_scale = math::exp(leaf_max - together);
-    m = together;
-    sum = math::fma(leaf_sum, new_scale, sum * old_scale);
-    float* const values = scratch_.values.data() + std::size_t(query) * std::size_t(scratch_.width);
-    for (int i = 0; i < scratch_.width; i += tree_lanes)
-      fma(V::load(leaf_values(r) + i), V(new_scale), V::load(values + i) * V(old_scale)).store(values + i);
-  }
-
-  void finish(int query, rows_of<T> out) const noexcept {
-    float const* const values = scratch_.values.data() + std::size_t(query) * std::size_t(scratch_.width);
-    V const sum(scratch_.sums.data()[query]);
-    T* const to = out.row(row_of(query)) + column_of(query);
-    for (int i = 0; i < kv_.head_dim(); i += tree_lanes) store_some(to + i, V::load(values + i) / sum, kv_.head_dim() - i);
+  void run(task t, rows q, rows out, int layer, int kv_head, int window, int worker, bool sharing) noexcept {
+    slice const& s = step_->slice_of[t.slice];
+    int const count = std::min(rows_per_task_, s.rows - t.first), queries = count * group_, first_end = s.first_position + t.first + 1;
+    auto const end_of = [&](int query) { return first_end + query / group_; };
+    auto const begin_of = [&](int query) { return window > 0 ? std::max(0, end_of(query) - window) : 0; };
+    auto const row_of = [&](int query) { return s.first_row + t.first + query / group_; };
+    auto& so_far = running_[std::size_t(worker)];
+    so_far.clear(queries);
+    leaf_pass<Isa, T> pass(kv_, scratch_[std::size_t(worker)], layer, kv_head);
+    int const known = sharing ? shared_.leaves_of(t.slice) : 0;
+    for (int leaf = 0; leaf < known; ++leaf)
+      for (int query = 0; query < queries; ++query) {
+        float const* const got = shared_.result(t.slice, leaf, kv_head * group_ + query);
+        so_far.template merge<V>(query, {got[kv_.width()], got[kv_.width() + 1], got});
+      }
+    for (int base = std::max(known, begin_of(0) / leaf_) * leaf_; base < end_of(queries - 1); base += leaf_)
+      for_parts(queries, block_of<Isa>::rows, [&](int first, int n, int, int) {
+        leaf_query<T> block[leaf_scratch<T>::rows];
+        for (int r = 0; r < n; ++r) block[r] = {q.row(row_of(first + r)) + column_of(kv_head, first + r), begin_of(first + r), end_of(first + r)};
+        pass(s.pages, base, block, n, [&](int r, leaf_result const& got) { so_far.template merge<V>(first + r, got); });
+      });
+    for (int query = 0; query < queries; ++query) {
+      V const sum(so_far.sums.data()[query]);
+      T* const to = out.row(row_of(query)) + column_of(kv_head, query);
+      for (int i = 0; i < kv_.head_dim(); i += tree_lanes) store_some(to + i, V::load(so_far.of(query) + i) / sum, kv_.head_dim() - i);
+    }
   }
 
   kv_store<T> const& kv_;
-  attention_scratch& scratch_;
-  slice const& slice_;
-  int layer_, kv_head_, window_;
-  rows_of<T> q_{};
-  int group_ = 1, first_ = 0;
+  int leaf_, group_, rows_per_task_;
+  shared_leaves shared_;
+  step const* step_ = nullptr;
+  std::vector<task> tasks_;
+  std::vector<leaf_scratch<T>> scratch_;
+  std::vector<running_leaves> running_;
 };
 
 }  // namespace verbatim::cpu

@@ -32,7 +32,7 @@ struct lookahead {
   int rate = 0;   ///< cache lines in each step, times 256
 
   /// One block alone runs at the speed of memory: it fetches what it reads some steps later.
-  static lookahead streaming(std::uint32_t const* from) noexcept { return {from + distance * panel_outputs, 256 * panel_outputs / line}; }
+  static lookahead streaming(std::uint32_t const* from, int rate) noexcept { return {from + distance, rate}; }
   /// Block `block` of `blocks` that run over the same weights in `steps` steps fetches its share of the `words` that follow, so
   /// that reading and arithmetic overlap.
   static lookahead share(std::uint32_t const* then, std::size_t words, int steps, int block, int blocks) noexcept {
@@ -45,7 +45,7 @@ struct lookahead {
 
  private:
   static constexpr int line = 16;       // words
-  static constexpr int distance = 24;   // steps: 6 KiB; 16 to 64 were alike, none cost a fifth of the bandwidth
+  static constexpr int distance = 6 * 1024 / 4;   // words; 4 to 16 KiB were alike, none cost a fifth of the bandwidth
 };
 
 /// Rows x Tiles x 16 outputs, summed over `steps` words, onto start(row, tile). `weights` points at the first tile, row_of(r) is

@@ -4,6 +4,7 @@
 #include <concepts>
 
 #include "verbatim/backend/cpu/leaf_attention.hpp"
+#include "verbatim/backend/cpu/packed_linear.hpp"
 
 namespace verbatim::cpu {
 
@@ -15,6 +16,7 @@ struct lanes_of_outputs {
   static constexpr bool flushes_bf16 = false;   ///< whether subnormal bf16 inputs and results of dot products count as zero
   static constexpr int chunk_tokens = 48;       ///< rows of prompts beside decoding: from here on more hardly make a row cheaper
   using attention = leaf_attention;
+  using linear = packed_linear;
 };
 
 struct scalar : lanes_of_outputs { static constexpr char const* name = "cpu::scalar"; };
@@ -29,6 +31,7 @@ struct reference {
   static constexpr int revision = 1;
   static constexpr bool flushes_bf16 = false;
   using attention = plain_attention;
+  using linear = eigen_linear;
 };
 
 template <class Device>

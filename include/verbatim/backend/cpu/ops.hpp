@@ -27,10 +27,11 @@
 
 namespace verbatim {
 
-template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, Attention> {
+template <cpu::instruction_set Isa, class T, class Attention, class Linear> class ops<Isa, T, Attention, Linear> {
   static_assert(cpu::compiled_for<Isa>,
                 "this translation unit's target lacks the instruction set: compile with -march=native, or use cpu::native");
   using V = cpu::vector_of<Isa>;
+  using tile = cpu::row_tile<Isa, Linear::policy::by>;
 
  public:
   using value = T;
@@ -40,18 +41,16 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
   using scope = typename cpu::workspace<T>::scope;
   static constexpr guarantee offers = guarantee::layout_invariant;
   static constexpr int revision = Isa::revision;
+  static constexpr bool takes_kv_formats = true;
 
   ops(model_config const& c, ops_limits limits, numerics contract)
-      : config_(c), limits_(checked(c, limits, contract)), leaf_(contract.kv_leaf), pool_(limits.threads),
-        frequencies_(rope_frequencies(c)), kv_(c.layers, limits.pages, limits.page, c.kv_heads, c.head_dim),
+      : config_(c), limits_(checked(c, limits, contract)), pool_(limits.threads, limits.pin_threads),
+        frequencies_(rope_frequencies(c)), kv_(c.layers, limits.pages, limits.page, c.kv_heads, c.head_dim, limits.kv),
+        attention_(kv_, c, limits, contract.kv_leaf),
         workspace_(c, limits), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
         sine_(std::size_t(limits.tokens) * frequencies_.size()),
         logits_(std::size_t(limits.outputs) * std::size_t(cpu::padded(c.vocabulary))) {
-    group_ = c.heads / c.kv_heads;
-    if constexpr (sizeof(T) == 2) cpu::widening_pays<Isa>();   // measures before the first step
-    rows_per_task_ = std::max(1, cpu::queries_per_task / group_);
-    tasks_.reserve(std::size_t(limits.tokens));
-    for (int i = 0; i < pool_.threads(); ++i) scratch_.emplace_back(rows_per_task_ * group_, leaf_, kv_.width());
+    if constexpr (sizeof(T) == 2 && Linear::policy::by == cpu::product::fastest) cpu::fma_pays<Isa>();   // measures before the first step
   }
 
   // --- weights -------------------------------------------------------------------------------------------------------
@@ -84,9 +83,7 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
   /// Everything below is between one begin and the next.
   void begin(step const& s) noexcept {
     workspace_.clear();
-    tasks_.clear();
-    for (int i = 0; i < s.slices; ++i)
-      for (int r = 0; r < s.slice_of[i].rows; r += rows_per_task_) tasks_.push_back({i, r});
+    attention_.begin(s);
     int const half = config_.head_dim / 2;
     by_rows(s.tokens, half * 16, [&](int r) {
       cpu::rope_row<T>(frequencies_.data(), half, s.positions[r], cosine_.data() + r * half, sine_.data() + r * half);
@@ -161,16 +158,10 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
     });
   }
 
-  rows attend(rows q, step const& s, int layer) noexcept {
+  rows attend(rows q, step const&, int layer) noexcept {
     rows const out = workspace_.take(q.rows, q.columns);
     bool const windowed = config_.windowed.empty() || config_.windowed[std::size_t(layer)];
-    int const window = windowed ? config_.window : 0, count = int(tasks_.size());
-    pool_.run(count * config_.kv_heads, [&](int i, int worker) {
-      task const t = tasks_[std::size_t(count - 1 - i % count)];  // the last rows see most keys: longest first
-      slice const& sl = s.slice_of[t.slice];
-      typename Attention::template kernel<Isa, T> run(kv_, scratch_[std::size_t(worker)], sl, layer, i / count, window);
-      run(q, out, group_, t.first, std::min(rows_per_task_, sl.rows - t.first));
-    });
+    attention_(pool_, q, out, layer, windowed ? config_.window : 0);
     return out;
   }
 
@@ -212,8 +203,8 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
     int const panels = w.panels() / 2;
     rows const y = workspace_.take(x.rows, w.outputs() / 2);
     by_panels(x, w, panels, [&](int panel) {
-      cpu::for_parts(x.rows, cpu::row_tile<Isa>::rows, [&](int first, int count, int, int) {
-        cpu::row_tile<Isa> gate, up;
+      cpu::for_parts(x.rows, tile::rows, [&](int first, int count, int, int) {
+        tile gate, up;
         rows const some{x.row(first), count, x.columns, x.stride};
         gate.multiply(w, panel, some, w.panel(panels + panel));
         up.multiply(w, panels + panel, some, w.panel(panel + 1));
@@ -239,7 +230,6 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
   int threads() const noexcept { return pool_.threads(); }   ///< that `parallel` runs on
 
  private:
-  struct task { int slice, first; };
   inline static vector const none{};
 
   static ops_limits checked(model_config const& c, ops_limits limits, numerics contract) {
@@ -269,7 +259,7 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
   /// out(row, column, x w^T + bias in f32) for 16 columns at a time.
   template <class Out> void multiply(rows x, matrix const& w, vector const& bias, Out&& out) noexcept {
     by_panels(x, w, w.panels(), [&](int panel) {
-      cpu::multiply_panel<Isa, T>(w, panel, x, [&](int r, int column, V v) {
+      cpu::multiply_panel<Isa, T, Linear::policy::by>(w, panel, x, [&](int r, int column, V v) {
         int const c = panel * cpu::panel_outputs + column;
         out(r, c, bias.empty() ? v : v + V::load(bias.data() + c));
       });
@@ -278,14 +268,12 @@ template <cpu::instruction_set Isa, class T, class Attention> class ops<Isa, T, 
 
   model_config config_;
   ops_limits limits_;
-  int leaf_, group_ = 1, rows_per_task_ = 1;
   cpu::pool pool_;
   std::vector<float> frequencies_;
   cpu::kv_store<T> kv_;
+  typename Attention::template kernel<Isa, T> attention_;
   cpu::workspace<T> workspace_;
   aligned_array<float> cosine_, sine_, logits_;
-  std::vector<task> tasks_;
-  std::vector<cpu::attention_scratch> scratch_;
 };
 
 }  // namespace verbatim

@@ -11,6 +11,9 @@
 #include <type_traits>
 #include <vector>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
 #endif
@@ -25,9 +28,14 @@ inline void relax() noexcept {
 
 class pool {
  public:
-  /// `threads` in all, the caller of run included; at least one.
-  explicit pool(int threads) {
-    for (int worker = 1; worker < threads; ++worker) workers_.emplace_back([this, worker] { serve(worker); });
+  /// `threads` in all, the caller of run included; at least one. `pin`: worker i keeps to the i-th processor that this process may
+  /// use, where there are enough; the caller stays free.
+  explicit pool(int threads, bool pin = false) {
+    for (int worker = 1; worker < threads; ++worker)
+      workers_.emplace_back([this, worker, threads, pin] {
+        if (pin) keep_to(worker, threads);
+        serve(worker);
+      });
   }
   pool(pool const&) = delete;
   ~pool() {
@@ -50,6 +58,22 @@ class pool {
   }
 
  private:
+  static void keep_to([[maybe_unused]] int worker, [[maybe_unused]] int threads) noexcept {
+#if defined(__linux__)
+    cpu_set_t allowed;
+    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < threads) return;
+    int left = worker;
+    for (int c = 0; c < CPU_SETSIZE; ++c)
+      if (CPU_ISSET(c, &allowed) && left-- == 0) {
+        cpu_set_t own;
+        CPU_ZERO(&own);
+        CPU_SET(c, &own);
+        ::sched_setaffinity(0, sizeof own, &own);   // a wish: refused, the thread runs anywhere
+        return;
+      }
+#endif
+  }
+
   using function = void (*)(void*, int, int);
   // A ticket holds the number of the job, how many indices it has and the next one to claim. A claim succeeds only against
   // the very ticket that was read, so a late worker can never take an index of a job whose fields it did not read.

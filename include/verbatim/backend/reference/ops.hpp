@@ -47,7 +47,7 @@ struct joined_vector : joined_matrix {
 
 }  // namespace cpu
 
-template <class T> class ops<cpu::reference, T, cpu::plain_attention> {
+template <class T> class ops<cpu::reference, T, cpu::plain_attention, cpu::eigen_linear> {
  public:
   using value = T;
   using rows = rows_of<T>;
