@@ -4,8 +4,7 @@
   benchmarks/perplexity.py --model DIR --text FILE [--window 256] [--windows 100] [--json FILE]
 
 The text's ids are cut into windows, each scored on its own (prompt_logprobs of /v1/completions, every token but the first given those
-before it). Per format: bits of a weight and of an element of the KV cache, perplexity, and its ratio to the first row's. A model with a
-tokenizer is needed. Standard library only.
+before it). Per format: perplexity, and its ratio to the first row's. A model with a tokenizer is needed. Standard library only.
 """
 import argparse
 import json

@@ -29,6 +29,7 @@ class Server:
             except (urllib.error.URLError, OSError):
                 pass
             if self.process.poll() is not None or time.perf_counter() - began > 300:
+                self.process.kill()
                 sys.exit(f"{' '.join(map(str, command))} did not become ready")
             time.sleep(0.005)
         self.ready_seconds = time.perf_counter() - began

@@ -1,7 +1,8 @@
 // What a pipeline promises about its numbers, as terms, as one number to compare and in words. Two engines with the same
 // digest give the same bits for the same weights and tokens; a trainer compares digests before its first step.
 // Bits change with: the level and the leaves, the type of weights, activations and KV, where activations are rounded, and
-// the revisions of the kernels, the attention, the elementary functions and the sampling chain.
+// the revisions of the kernels, the attention, the products, the elementary functions and the sampling chain; and, where they are not the
+// checkpoint's and the activations', with the formats of weights and of keys and values.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -52,13 +53,14 @@ template <class P> constexpr contract_terms terms_of(storage_formats f = {}) {
 
 constexpr std::uint64_t digest(contract_terms const& t) {
   auto const number = [](int n) { return std::uint64_t(std::int64_t(n)); };
-  std::uint64_t h = digest_of({number(t.kernels_revision), number(t.attention_revision), number(t.linear_revision), number(t.functions_revision),
+  std::uint64_t h = digest_of({number(t.kernels_revision), number(t.attention_revision), number(t.functions_revision),
                                number(t.sampler_revision), number(t.rounding_revision), std::uint64_t(t.flushes_bf16)}, digest(t.asked));
   for (std::string_view const name : {t.type, t.kernels}) {
     for (char c : name) h = digest_of({std::uint64_t(static_cast<unsigned char>(c))}, h);
     h = digest_of({name.size()}, h);
   }
   if (t.weights != weight_format::checkpoint) h = digest_of({0x77666d74u /* terms that older digests did not have */, std::uint64_t(t.weights), number(t.quantiser_revision)}, h);
+  if (t.linear_revision > 1) h = digest_of({0x6c696eu, number(t.linear_revision)}, h);
   if (t.kv != kv_format::activations) h = digest_of({0x6b76u, std::uint64_t(t.kv), number(t.kv_quantiser_revision)}, h);
   return h;
 }

@@ -87,7 +87,8 @@ template <class T> class kv_store {
   /// Only f32 keeps bf16 as another type.
   template <class To> static void widen(std::uint8_t const* from, int count, To* to) noexcept {
     for (int i = 0; i < count; i += tree_lanes) {
-      auto const w = detail::widened_at(reinterpret_cast<bf16 const*>(from) + i);
+      detail::sixteen_words w;
+      detail::load_widened(reinterpret_cast<bf16 const*>(from) + i, w);
       if constexpr (sizeof(To) == 4) std::memcpy(to + i, &w, sizeof w);
     }
   }

@@ -43,15 +43,16 @@ using sixteen_words [[gnu::vector_size(64)]] = std::uint32_t;
 using sixteen_floats [[gnu::vector_size(64)]] = float;
 using sixteen_halves [[gnu::vector_size(32)]] = std::uint16_t;
 
-VERBATIM_INLINE sixteen_floats codes_at(std::int8_t const* p) noexcept {
+// Results by reference: a vector wider than the target's registers has no settled way to be returned.
+VERBATIM_INLINE void load_codes(std::int8_t const* p, sixteen_floats& out) noexcept {
   sixteen_codes c;
   std::memcpy(&c, p, sizeof c);
-  return __builtin_convertvector(__builtin_convertvector(c, sixteen_ints), sixteen_floats);
+  out = __builtin_convertvector(__builtin_convertvector(c, sixteen_ints), sixteen_floats);
 }
-VERBATIM_INLINE sixteen_words widened_at(bf16 const* p) noexcept {
+VERBATIM_INLINE void load_widened(bf16 const* p, sixteen_words& out) noexcept {
   sixteen_halves h;
   std::memcpy(&h, p, sizeof h);
-  return __builtin_convertvector(h, sixteen_words) << 16;
+  out = __builtin_convertvector(h, sixteen_words) << 16;
 }
 }  // namespace detail
 
@@ -65,8 +66,13 @@ template <class T> void decode_keys(std::uint8_t const* from, int head_dim, std:
     for (int i = 0; i < tree_lanes; ++i) scale[i] = scale_of(from[b * tree_lanes + i]);
     int const end = (b + 1) * kv_block < head_dim ? (b + 1) * kv_block : head_dim;
     for (int d = b * kv_block; d < end; d += 4 / int(sizeof(T)), to += tree_lanes) {
-      auto word = (sixteen_words)(codes_at(codes + d * tree_lanes) * scale);
-      if constexpr (sizeof(T) == 2) word = (word >> 16) | ((sixteen_words)(codes_at(codes + (d + 1) * tree_lanes) * scale) & 0xffff0000u);
+      sixteen_floats x;
+      load_codes(codes + d * tree_lanes, x);
+      auto word = (sixteen_words)(x * scale);
+      if constexpr (sizeof(T) == 2) {
+        load_codes(codes + (d + 1) * tree_lanes, x);
+        word = (word >> 16) | ((sixteen_words)(x * scale) & 0xffff0000u);
+      }
       std::memcpy(to, &word, sizeof word);
     }
   }
@@ -78,7 +84,9 @@ template <class T> void decode_value(std::uint8_t const* from, int width, T* to)
   int const blocks = (width + kv_block - 1) / kv_block;
   auto const* const codes = reinterpret_cast<std::int8_t const*>(from + blocks);
   for (int c = 0; c < width; c += tree_lanes) {
-    sixteen_floats const x = codes_at(codes + c) * scale_of(from[c / kv_block]);
+    sixteen_floats x;
+    load_codes(codes + c, x);
+    x = x * scale_of(from[c / kv_block]);
     if constexpr (sizeof(T) == 4) {
       std::memcpy(to + c, &x, sizeof x);
     } else {

@@ -56,8 +56,9 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
       std::uint32_t const* const next = first + n < w.steps() ? w.panel(index) + w.words_before(first + n) : then;
       for_parts(x.rows, block_of<Isa>::rows, [&](int r, int count, int block, int blocks) {
         auto const multiply = [&](auto weights, int at, int words, bool leaves = false) {
+          if (words == 0) return;   // a block that is all tail
           int const steps = words * word / weights.unit;
-          auto const ahead = several ? lookahead::share(next, w.words_before(most), steps, block, blocks) : lookahead::streaming(from, weights.lines);
+          auto const ahead = at > 0 ? lookahead{} : several ? lookahead::share(next, w.words_before(most), steps, block, blocks) : lookahead::streaming(from, weights.lines);
           multiply_fma<Isa, T>(weights, steps, x.row(r) + std::ptrdiff_t(first + at) * word, x.stride, count, value + r * panel_outputs, leaves ? left : nullptr, ahead);
         };
         if (leave && block > 0) multiply(float_weights<T>{left}, 0, coded);

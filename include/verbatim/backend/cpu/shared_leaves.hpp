@@ -45,7 +45,7 @@ class shared_leaves {
   }
 
  private:
-  static constexpr std::size_t most_bytes = std::size_t(256) << 20;   // untouched memory costs nothing
+  static constexpr std::size_t most_bytes = std::size_t(64) << 20;   // beside the KV cache; untouched memory costs nothing
 
   /// Leaves that the only row of a slice sees whole; 0 where it has several rows.
   int whole(slice const& s) const noexcept { return s.rows == 1 ? std::min((s.first_position + 1) / leaf_, leaves_) : 0; }
