@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/verbatim")
 
 install(DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/include/verbatim" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-  FILES_MATCHING PATTERN "*.hpp")
+  FILES_MATCHING PATTERN "*.hpp" PATTERN "*.cuh")
 install(TARGETS verbatim EXPORT verbatim_core)
 install(EXPORT verbatim_core NAMESPACE verbatim:: FILE verbatim_core.cmake DESTINATION "${package_dir}")
 if(TARGET verbatim_serve)

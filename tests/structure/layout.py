@@ -14,7 +14,7 @@ ORDER = [["core"], ["numerics"], ["simt"], ["kernel"], ["backend"], ["model", "c
 RANK = {folder: rank for rank, group in enumerate(ORDER) for folder in group}
 MAX_LINES = 400
 MAX_OPENING = 10
-SOURCES = {".hpp", ".cpp", ".py", ".cmake", ".sh", ".md", ".txt", ".json", ""}
+SOURCES = {".hpp", ".cpp", ".cuh", ".cu", ".py", ".cmake", ".sh", ".md", ".txt", ".json", ""}
 SKIPPED_FOLDERS = {"build", ".git", ".venv", "corpus", "fixtures", "models", "records", "__pycache__"}
 # Split so that this file passes its own check.
 FORBIDDEN = [re.compile(p) for p in (
@@ -23,7 +23,7 @@ FORBIDDEN = [re.compile(p) for p in (
 
 
 def headers():
-    return sorted(INCLUDE.rglob("*.hpp"))
+    return sorted([*INCLUDE.rglob("*.hpp"), *INCLUDE.rglob("*.cuh")])
 
 
 def text_files():
@@ -59,6 +59,8 @@ def check_order(problems):
                 problems.append(f"{path}: includes the umbrella {match[1]}")
             elif target[1] != folder and RANK.get(target[1], 99) >= RANK[folder]:
                 problems.append(f"{path}: folder '{folder}' must not depend on '{target[1]}' ({match[1]})")
+            elif path.suffix == ".hpp" and match[1].endswith(".cuh"):
+                problems.append(f"{path}: includes {match[1]}, which needs nvcc; a .hpp compiles with any compiler")
             elif "detail" in target[2:-1] and target[1] != folder:
                 problems.append(f"{path}: {match[1]} is private to its folder")
 
@@ -79,7 +81,7 @@ def check_files(problems):
     for path in text_files():
         text = path.read_text(errors="replace")
         lines = text.count("\n")
-        if path.suffix in (".hpp", ".cpp", ".py") and lines > MAX_LINES:
+        if path.suffix in (".hpp", ".cpp", ".cuh", ".cu", ".py") and lines > MAX_LINES:
             problems.append(f"{path}: {lines} lines; at most {MAX_LINES}")
         for number, line in enumerate(text.splitlines(), 1):
             for pattern in FORBIDDEN:

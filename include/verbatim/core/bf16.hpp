@@ -4,6 +4,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "verbatim/core/host_device.hpp"
+
 namespace verbatim {
 
 /// bfloat16: the upper half of an IEEE binary32.
@@ -18,8 +20,8 @@ struct f16 {
   friend constexpr bool operator==(f16, f16) = default;
 };
 
-constexpr float to_float(float x) noexcept { return x; }
-constexpr float to_float(bf16 x) noexcept { return std::bit_cast<float>(std::uint32_t(x.bits) << 16); }
+VERBATIM_HD constexpr float to_float(float x) noexcept { return x; }
+VERBATIM_HD constexpr float to_float(bf16 x) noexcept { return bits_as<float>(std::uint32_t(x.bits) << 16); }
 constexpr float to_float(f16 x) noexcept {
   std::uint32_t const sign = std::uint32_t(x.bits & 0x8000u) << 16, exponent = (x.bits >> 10) & 31u;
   std::uint32_t mantissa = x.bits & 0x3ffu;
@@ -32,15 +34,15 @@ constexpr float to_float(f16 x) noexcept {
 }
 
 /// Round to nearest even; NaN stays NaN (quiet).
-constexpr bf16 to_bf16(float x) noexcept {
-  std::uint32_t const u = std::bit_cast<std::uint32_t>(x);
+VERBATIM_HD constexpr bf16 to_bf16(float x) noexcept {
+  std::uint32_t const u = bits_as<std::uint32_t>(x);
   if ((u & 0x7fffffffu) > 0x7f800000u) return {std::uint16_t((u >> 16) | 0x40u)};
   return {std::uint16_t((u + 0x7fffu + ((u >> 16) & 1u)) >> 16)};
 }
 
 /// `from_float<T>(x)`: x in the storage type T (f32 unchanged, bf16 rounded to nearest even).
-template <class T> constexpr T from_float(float x) noexcept;
-template <> constexpr float from_float<float>(float x) noexcept { return x; }
-template <> constexpr bf16 from_float<bf16>(float x) noexcept { return to_bf16(x); }
+template <class T> VERBATIM_HD constexpr T from_float(float x) noexcept;
+template <> VERBATIM_HD constexpr float from_float<float>(float x) noexcept { return x; }
+template <> VERBATIM_HD constexpr bf16 from_float<bf16>(float x) noexcept { return to_bf16(x); }
 
 }  // namespace verbatim

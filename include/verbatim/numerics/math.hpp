@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstdint>
 
+#include "verbatim/core/host_device.hpp"
+
 #if defined(__FAST_MATH__)
 #error "verbatim: -ffast-math changes the bits that the library promises; compile without it"
 #endif
@@ -22,20 +24,20 @@ inline constexpr int functions_revision = 1;
 namespace verbatim::math {
 
 // The scalar versions of what vectors offer.
-constexpr float max(float a, float b) noexcept { return a > b ? a : b; }  // b where either is NaN, as maxps
-constexpr float min(float a, float b) noexcept { return a < b ? a : b; }
-inline float fma(float a, float b, float c) noexcept { return __builtin_fmaf(a, b, c); }
+VERBATIM_HD constexpr float max(float a, float b) noexcept { return a > b ? a : b; }  // b where either is NaN, as maxps
+VERBATIM_HD constexpr float min(float a, float b) noexcept { return a < b ? a : b; }
+VERBATIM_HD inline float fma(float a, float b, float c) noexcept { return __builtin_fmaf(a, b, c); }
 
 /// 1.5 * 2^23: adding it rounds |x| < 2^22 to the nearest integer, ties to even, and leaves that integer in the low bits.
 inline constexpr float round_shift = 12582912.0f;
 
 /// 2^n for an integral n in [-126, 127].
-inline float power_of_two(float n) noexcept {
-  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(n + round_shift) + 127u) << 23);
+VERBATIM_HD inline float power_of_two(float n) noexcept {
+  return bits_as<float>((bits_as<std::uint32_t>(n + round_shift) + 127u) << 23);
 }
 
 /// e^x; 0 below -104, infinity above 88.73, NaN for NaN. Subnormal results are rounded like any other.
-template <class V> inline V exp(V x) noexcept {
+template <class V> VERBATIM_HD inline V exp(V x) noexcept {
   x = min(V(89.0f), max(V(-104.0f), x));
   V const shifted = fma(x, V(1.4426950408889634f), V(round_shift));
   V const n = shifted - V(round_shift);
@@ -56,19 +58,19 @@ template <class V> inline V exp(V x) noexcept {
 }
 
 /// x * sigmoid(x).
-template <class V> inline V silu(V x) noexcept { return x / (V(1.0f) + exp(V(0.0f) - x)); }
+template <class V> VERBATIM_HD inline V silu(V x) noexcept { return x / (V(1.0f) + exp(V(0.0f) - x)); }
 
 /// Natural logarithm; -infinity at 0, NaN below 0 and for NaN.
-inline float log(float x) noexcept {
+VERBATIM_HD inline float log(float x) noexcept {
   if (!(x > 0.0f)) return x == 0.0f ? -__builtin_inff() : __builtin_nanf("");
   if (x == __builtin_inff()) return x;
   float shift = 0;
   if (x < 0x1p-126f) x *= 0x1p24f, shift = -24;
-  std::uint32_t const bits = std::bit_cast<std::uint32_t>(x);
+  std::uint32_t const bits = bits_as<std::uint32_t>(x);
   // Split so that the mantissa lies in [sqrt(1/2), sqrt(2)): 0x3f3504f3 is sqrt(1/2).
   std::uint32_t const offset = bits - 0x3f3504f3u;
   float const e = float(std::int32_t(offset) >> 23) + shift;
-  float const m = std::bit_cast<float>((offset & 0x7fffffu) + 0x3f3504f3u);
+  float const m = bits_as<float>((offset & 0x7fffffu) + 0x3f3504f3u);
   float const f = m - 1.0f;                       // exact
   float const s = f / (m + 1.0f), z = s * s;      // log m = 2 atanh(s), |s| <= 0.172
   float p = 1.0f / 11;
@@ -84,7 +86,7 @@ inline float log(float x) noexcept {
 struct sine_cosine { float sine, cosine; };
 
 /// Both of an angle in radians, |x| < 2^30; computed in f64 and rounded once.
-inline sine_cosine sin_cos(float angle) noexcept {
+VERBATIM_HD inline sine_cosine sin_cos(float angle) noexcept {
   double const x = double(angle);
   double const n = std::floor(__builtin_fma(x, 0.63661977236758134308, 0.5));
   double r = __builtin_fma(n, -1.57079632679489655800, x);

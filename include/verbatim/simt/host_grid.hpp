@@ -1,0 +1,108 @@
+// The grid on a CPU: `launch(shape, body)` runs a kernel body block by block and throws `defect` at the first thing that a GPU
+// would hide. With a seed, blocks and threads run in an order drawn from it: a result that depends on the order shows as other
+// bits under another seed. Guarantee: the bits of a correct body are those of any executor that rounds as IEEE 754 asks.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <source_location>
+#include <string>
+#include <vector>
+
+#include "verbatim/simt/grid.hpp"
+#include "verbatim/simt/host_block.hpp"
+
+namespace verbatim::simt {
+
+/// Elements of shared memory, each access checked.
+template <class T> class host_shared {
+  using location = std::source_location;
+
+ public:
+  host_shared(host_block* b, place p) : block_(b), place_(p) {}
+  T load(int i, location w = location::current()) const { return block_->read<T>(offset(i, 1, w), w); }
+  void store(int i, T const& v, location w = location::current()) const { block_->write(offset(i, 1, w), v, w); }
+  template <int N> pack<T, N> load_pack(int i, location w = location::current()) const { return block_->read<pack<T, N>>(offset(i, N, w), w); }
+  template <int N> void store_pack(int i, pack<T, N> const& v, location w = location::current()) const { block_->write(offset(i, N, w), v, w); }
+
+ private:
+  std::size_t offset(int i, int n, location w) const {
+    if (i < 0 || i + n > place_.count)
+      throw defect(defect::kind::out_of_bounds, "element " + std::to_string(i) + " of " + std::to_string(place_.count) + " shared ones" + host_block::at(w));
+    std::size_t const at = std::size_t(place_.offset) + std::size_t(i) * sizeof(T);
+    if (at % (std::size_t(n) * sizeof(T))) throw defect(defect::kind::misaligned, "shared byte " + std::to_string(at) + host_block::at(w));
+    return at;
+  }
+  host_block* block_;
+  place place_;
+};
+
+class host_grid {
+  using location = std::source_location;
+
+ public:
+  host_grid(host_block& b, int thread) : block_(&b), thread_(thread) {}
+  int thread() const noexcept { return thread_; }
+  int threads() const noexcept { return block_->shape().threads; }
+  int block_x() const noexcept { return block_->x(); }
+  int block_y() const noexcept { return block_->y(); }
+  int block_z() const noexcept { return block_->z(); }
+
+  void sync(location w = location::current()) const { block_->sync(w); }
+  void sync_warp(location w = location::current()) const { block_->sync_warp(w); }
+  template <class T> T shfl_xor(T v, int mask, location w = location::current()) const { return block_->exchange(v, thread_ % warp_lanes ^ mask, w); }
+
+  template <class T> host_shared<T> shared(place p, location w = location::current()) const {
+    if (p.offset < 0 || p.offset % 16 || p.count < 0 || std::size_t(p.offset) + std::size_t(p.count) * sizeof(T) > std::size_t(block_->shape().shared))
+      throw defect(defect::kind::out_of_bounds, "shared memory ends before a place does" + host_block::at(w));
+    return {block_, p};
+  }
+
+  template <class T, class I> std::remove_const_t<T> load(global<T> m, I i, location w = location::current()) const {
+    check(m.size, std::int64_t(i), 1, w);
+    return m.data[i];
+  }
+  template <class T, class I> void store(global<T> m, I i, T v, location w = location::current()) const {
+    check(m.size, std::int64_t(i), 1, w);
+    m.data[i] = v;
+  }
+  template <int N, class T, class I> pack<std::remove_const_t<T>, N> load_pack(global<T> m, I i, location w = location::current()) const {
+    check_pack<N>(m, std::int64_t(i), w);
+    pack<std::remove_const_t<T>, N> p;
+    std::copy_n(m.data + i, N, p.value);
+    return p;
+  }
+  template <int N, class T, class I> void store_pack(global<T> m, I i, pack<T, N> const& p, location w = location::current()) const {
+    check_pack<N>(m, std::int64_t(i), w);
+    std::copy_n(p.value, N, m.data + i);
+  }
+
+ private:
+  static void check(std::size_t size, std::int64_t i, int n, location w) {
+    if (i < 0 || std::size_t(i) + std::size_t(n) > size)
+      throw defect(defect::kind::out_of_bounds, "element " + std::to_string(i) + " of " + std::to_string(size) + host_block::at(w));
+  }
+  template <int N, class T> static void check_pack(global<T> m, std::int64_t i, location w) {
+    check(m.size, i, N, w);
+    if (reinterpret_cast<std::uintptr_t>(m.data + i) % (N * sizeof(T))) throw defect(defect::kind::misaligned, "element " + std::to_string(i) + host_block::at(w));
+  }
+  host_block* block_;
+  int thread_;
+};
+
+static_assert(grid<host_grid>);
+
+/// Runs body(host_grid) for every thread of every block. Seed 0: in ascending order.
+template <class Body> void launch(launch_shape shape, Body const& body, std::uint64_t seed = 0) {
+  if (shape.x < 1 || shape.y < 1 || shape.z < 1) throw defect(defect::kind::bad_launch, "a launch without blocks");
+  host_block block(shape, seed);
+  std::vector<int> order(std::size_t(shape.x) * std::size_t(shape.y) * std::size_t(shape.z));
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = int(i);
+  std::mt19937_64 random(seed);
+  if (seed != 0) std::shuffle(order.begin(), order.end(), random);
+  for (int i : order)
+    block.run(i % shape.x, i / shape.x % shape.y, i / shape.x / shape.y, &body,
+              [](void const* closure, host_block& b, int thread) { (*static_cast<Body const*>(closure))(host_grid(b, thread)); });
+}
+
+}  // namespace verbatim::simt
