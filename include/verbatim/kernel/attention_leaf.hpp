@@ -15,15 +15,15 @@ template <class T, int Queries, int D> struct leaf_layout {
   static constexpr int columns = D / warp_lanes;                       // of a lane, in the sum of values
   static_assert(D % warp_lanes == 0 && columns * int(sizeof(T)) <= 16);
   int leaf;
-  constexpr place queries() const { return {0, Queries * D}; }                                        // float
-  constexpr place scores() const { return {Queries * D * 4, Queries * leaf}; }                        // float; leaf % 16 == 0
-  constexpr place keys() const { return {scores().offset + Queries * leaf * 4, tile * pitch}; }       // T; then reused as:
-  constexpr place quarters() const { return {keys().offset, warps * Queries * D}; }                   // float
-  constexpr place stats() const {                                                                     // float: maxima, sums
+  VERBATIM_HD constexpr place queries() const { return {0, Queries * D}; }                                        // float
+  VERBATIM_HD constexpr place scores() const { return {Queries * D * 4, Queries * leaf}; }                        // float; leaf % 16 == 0
+  VERBATIM_HD constexpr place keys() const { return {scores().offset + Queries * leaf * 4, tile * pitch}; }       // T; then reused as:
+  VERBATIM_HD constexpr place quarters() const { return {keys().offset, warps * Queries * D}; }                   // float
+  VERBATIM_HD constexpr place stats() const {                                                                     // float: maxima, sums
     int const keys_end = tile * pitch * int(sizeof(T)), quarters_end = warps * Queries * D * 4;
     return {keys().offset + (keys_end > quarters_end ? keys_end : quarters_end), 2 * Queries};
   }
-  constexpr int bytes() const { return stats().offset + 16 * blocks_for(2 * Queries, 4); }
+  VERBATIM_HD constexpr int bytes() const { return stats().offset + 16 * blocks_for(2 * Queries, 4); }
 };
 
 /// Queries of one sequence and kv head: `count` of them, the first being query `first` of the sequence's.

@@ -1,5 +1,5 @@
-// The grid on a GPU: every member is an intrinsic or a memory access, with no state. Compile with --expt-relaxed-constexpr
-// (the library's plain functions are constexpr) and without --use_fast_math, which changes bits.
+// The grid on a GPU: every member is an intrinsic or a memory access, with no state. Compile
+// without --use_fast_math, which changes bits.
 #pragma once
 #include <type_traits>
 

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Compiles every tests/codegen/*.cu for sm_90a and reads what ptxas says: no spills, registers within the unit's budget (its first
+line), a compile within SECONDS. Prints a line per kernel and the seconds of each unit. Without nvcc it skips, and says so; it says
+nothing about what runs on a GPU."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+INCLUDE = HERE.parents[1] / "include"
+SECONDS = 90
+FORBIDDEN_SYSTEM = ("iostream", "functional", "regex", "filesystem")   # nvcc sees plain data and kernels only
+ENTRY = re.compile(r"Compiling entry function '([^']+)'")
+SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+REGISTERS = re.compile(r"Used (\d+) registers")
+
+
+def find_nvcc():
+    given = os.environ.get("CUDACXX") or shutil.which("nvcc")
+    return given or (shutil.which("nvcc", path="/usr/local/cuda/bin"))
+
+
+def readable(name):
+    tool = shutil.which("c++filt")
+    plain = subprocess.run([tool, name], stdout=subprocess.PIPE, text=True).stdout.strip() if tool else name
+    return re.sub(r"verbatim::(kernel::|codegen::)?|^void |\(.*", "", plain)
+
+
+def kernels_of(log):
+    """(name, registers, stack, spilled bytes) of every kernel in ptxas's output."""
+    found, name, frame = [], None, None
+    for line in log.splitlines():
+        if match := ENTRY.search(line):
+            name, frame = match[1], None
+        elif match := SPILLS.search(line):
+            frame = int(match[1]), int(match[2]) + int(match[3])
+        elif (match := REGISTERS.search(line)) and name and frame:
+            found.append((readable(name), int(match[1]), *frame))
+            name = None
+    return found
+
+
+def problems_of(unit, kernels, budget, seconds):
+    problems = [f"{unit}: {name} spills {spilled} bytes" for name, _, _, spilled in kernels if spilled]
+    problems += [f"{unit}: {name} needs {used} registers, the budget is {budget}" for name, used, _, _ in kernels if used > budget]
+    if not kernels:
+        problems.append(f"{unit}: ptxas names no kernel")
+    if seconds > SECONDS:
+        problems.append(f"{unit}: {seconds:.0f} s to compile, at most {SECONDS}")
+    return problems
+
+
+def check_itself():
+    """What must fail does: a reader that finds nothing wrong in anything is worth nothing."""
+    log = ("ptxas info    : Compiling entry function 'f' for 'sm_90a'\nptxas info    : Function properties for f\n"
+           "    16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads\nptxas info    : Used 40 registers, 8 bytes cmem[0]\n")
+    assert kernels_of(log) == [("f", 40, 16, 12)]
+    assert len(problems_of("u", kernels_of(log), 39, 91)) == 3
+    assert problems_of("u", [], 39, 1) and not problems_of("u", [("f", 39, 0, 0)], 39, 1)
+
+
+def main():
+    check_itself()
+    nvcc, units, problems, total = find_nvcc(), sorted(HERE.glob("*.cu")), [], 0
+    if not nvcc:
+        reason = f"code generation of {len(units)} units: no nvcc"
+        print(f"SKIPPED: {reason}")
+        if log := os.environ.get("VERBATIM_SKIPS"):
+            with open(log, "a") as file:
+                file.write(reason + "\n")
+        return 77
+    for unit in units:
+        budget = int(re.match(r"// registers: (\d+)", unit.read_text())[1])
+        with tempfile.TemporaryDirectory() as folder:
+            start = time.monotonic()
+            done = subprocess.run([nvcc, "-arch=sm_90a", "-std=c++20", "-cubin", "-Xptxas", "-v", "-Werror", "all-warnings",
+                                   "-Xcompiler", "-Wall,-Wextra,-Werror", f"-I{INCLUDE}", f"-I{HERE}", "-MD", "-MF", f"{folder}/deps",
+                                   str(unit), "-o", f"{folder}/out.cubin"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            seconds = time.monotonic() - start
+            if done.returncode:
+                problems.append(f"{unit.name} does not compile:\n{done.stdout[-4000:]}")
+                continue
+            seen = re.findall(r"\S+", pathlib.Path(f"{folder}/deps").read_text())
+        kernels = kernels_of(done.stdout)
+        total += len(kernels)
+        print(f"{unit.name}: {seconds:.1f} s, budget {budget} registers")
+        for name, used, stack, spilled in kernels:
+            print(f"  {used:4d} registers {stack:4d} stack {spilled:4d} spilled  {name}")
+        problems += problems_of(unit.name, kernels, budget, seconds)
+        problems += [f"{unit.name}: nvcc sees {path}" for path in seen
+                     if "nlohmann" in path or "boost/" in path or pathlib.PurePath(path).name in FORBIDDEN_SYSTEM]
+    print(f"{total} kernels in {len(units)} units")
+    print("\n".join(problems))
+    return 1 if problems or not total else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
