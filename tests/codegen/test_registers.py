@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Compiles every tests/codegen/*.cu for sm_90a and reads what ptxas says: no spills, registers within the unit's budget (its first
-line), a compile within SECONDS. Prints a line per kernel and the seconds of each unit. Without nvcc it skips, and says so; it says
+line), a compile within SECONDS. The machine code must not depend on -fmad: every fused multiply-add is written out, so that no
+compiler decides where sums are rounded. Prints a line per kernel and the seconds of each unit. Without nvcc it skips, and says so; it says
 nothing about what runs on a GPU."""
 import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -55,6 +57,41 @@ def problems_of(unit, kernels, budget, seconds):
     return problems
 
 
+def code_of(cubin):
+    """The machine code of every kernel in an ELF64 file: {section name: bytes}."""
+    table, = struct.unpack_from("<Q", cubin, 0x28)
+    size, count, names = struct.unpack_from("<HHH", cubin, 0x3A)
+    sections = [struct.unpack_from("<IIQQQQ", cubin, table + i * size) for i in range(count)]
+    text = {}
+    for name, _, _, _, offset, length in sections:
+        start = sections[names][4] + name
+        name = cubin[start:cubin.index(b"\0", start)].decode()
+        if name.startswith(".text."):
+            text[name.removeprefix(".text.")] = cubin[offset:offset + length]
+    return text
+
+
+def contracted(nvcc, source, folder):
+    """Names of kernels whose code is another one where the compiler may not fuse products with sums; None: not compiled."""
+    code = []
+    for choice in ("true", "false"):
+        out = pathlib.Path(folder) / f"{choice}.cubin"
+        done = subprocess.run([nvcc, "-arch=sm_90a", "-std=c++20", "-cubin", f"-fmad={choice}", f"-I{INCLUDE}", f"-I{HERE}", str(source), "-o", str(out)])
+        if done.returncode:
+            return None
+        code.append(code_of(out.read_bytes()))
+    return [readable(name) for name in code[0] if code[0][name] != code[1].get(name)] if code[0] else None
+
+
+def check_contraction(nvcc):
+    """What a compiler may fuse is seen, what is written out is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / "probe.cu"
+        source.write_text("__global__ void fused(float* p) { p[0] = p[1] * p[2] + p[3]; }\n"
+                          "__global__ void written(float* p) { p[0] = __fadd_rn(__fmul_rn(p[1], p[2]), p[3]); }\n")
+        assert contracted(nvcc, source, folder) == ["fused"], "the check for contraction finds nothing"
+
+
 def check_itself():
     """What must fail does: a reader that finds nothing wrong in anything is worth nothing."""
     log = ("ptxas info    : Compiling entry function 'f' for 'sm_90a'\nptxas info    : Function properties for f\n"
@@ -74,6 +111,7 @@ def main():
             with open(log, "a") as file:
                 file.write(reason + "\n")
         return 77
+    check_contraction(nvcc)
     for unit in units:
         budget = int(re.match(r"// registers: (\d+)", unit.read_text())[1])
         with tempfile.TemporaryDirectory() as folder:
@@ -85,6 +123,8 @@ def main():
             if done.returncode:
                 problems.append(f"{unit.name} does not compile:\n{done.stdout[-4000:]}")
                 continue
+            fused = contracted(nvcc, unit, folder)
+            problems += [f"{unit.name}: not compiled with -fmad"] if fused is None else [f"{unit.name}: -fmad changes {name}" for name in fused]
             seen = re.findall(r"\S+", pathlib.Path(f"{folder}/deps").read_text())
         kernels = kernels_of(done.stdout)
         total += len(kernels)

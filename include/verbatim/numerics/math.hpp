@@ -53,7 +53,7 @@ template <class V> VERBATIM_HD inline V exp(V x) noexcept {
   p = fma(p, r, V(1.0f));
   p = fma(p, r, V(1.0f));
   // Two factors, so that n = 128 and the subnormal range need no special case.
-  V const half = (n * V(0.5f) + V(round_shift)) - V(round_shift);  // n / 2 is exact: contraction changes nothing
+  V const half = fma(n, V(0.5f), V(round_shift)) - V(round_shift);
   return (p * power_of_two(half)) * power_of_two(n - half);
 }
 
