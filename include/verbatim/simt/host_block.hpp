@@ -8,13 +8,13 @@
 #include <exception>
 #include <memory>
 #include <random>
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "verbatim/simt/fiber.hpp"
 #include "verbatim/simt/grid.hpp"
+#include "verbatim/simt/location.hpp"
 #include "verbatim/simt/shared_shadow.hpp"
 
 namespace verbatim::simt {
@@ -70,16 +70,16 @@ class host_block {
     }
   }
 
-  void sync(std::source_location where) {
+  void sync(location where) {
     arrive(block_barrier_, shape_.threads, where, "a barrier of the block", [&] { ++epoch_, release(0, shape_.threads); });
   }
-  void sync_warp(std::source_location where) {
+  void sync_warp(location where) {
     warp& w = my_warp();
     int const first = current_ / warp_lanes * warp_lanes;
     arrive(w.gate, warp_lanes, where, "a barrier of the warp", [&] { ++w.epoch, release(first, warp_lanes); });
   }
   /// Every lane gives a value and gets that of lane `from`.
-  template <class T> T exchange(T value, int from, std::source_location where) {
+  template <class T> T exchange(T value, int from, location where) {
     static_assert(sizeof(T) <= 16 && std::is_trivially_copyable_v<T>);
     warp& w = my_warp();
     int const first = current_ / warp_lanes * warp_lanes, buffer = w.exchanges & 1;   // two: a quick lane may be one ahead
@@ -90,13 +90,13 @@ class host_block {
     return value;
   }
 
-  template <class T> T read(std::size_t offset, std::source_location where) {
+  template <class T> T read(std::size_t offset, location where) {
     T value;
     watch(shadow_.read(offset, sizeof(T), me()), offset, where);
     std::memcpy(&value, memory_.get() + offset, sizeof value);
     return value;
   }
-  template <class T> void write(std::size_t offset, T const& value, std::source_location where) {
+  template <class T> void write(std::size_t offset, T const& value, location where) {
     watch(shadow_.write(offset, sizeof(T), me()), offset, where);
     std::memcpy(memory_.get() + offset, &value, sizeof value);
   }
@@ -105,7 +105,7 @@ class host_block {
   int y() const noexcept { return y_; }
   int z() const noexcept { return z_; }
   launch_shape const& shape() const noexcept { return shape_; }
-  static std::string at(std::source_location w) {
+  static std::string at(location w) {
     std::string file = w.file_name();
     return " at " + file.substr(file.rfind('/') + 1) + ":" + std::to_string(w.line());
   }
@@ -115,12 +115,12 @@ class host_block {
     host_block* owner = nullptr;
     int id = 0;
     bool done = false, waiting = false;
-    std::source_location where{};
+    location where{};
     std::unique_ptr<fiber> context;
   };
   struct barrier {
     int arrived = 0;
-    std::source_location where{};
+    location where{};
   };
   struct warp {
     barrier gate;
@@ -149,9 +149,9 @@ class host_block {
   void release(int first, int count) noexcept {
     for (int i = 0; i < count; ++i) threads_[std::size_t(first + i)].waiting = false;
   }
-  template <class Release> void arrive(barrier& b, int expected, std::source_location where, char const* what, Release&& all_here) {
+  template <class Release> void arrive(barrier& b, int expected, location where, char const* what, Release&& all_here) {
     thread& t = threads_[std::size_t(current_)];
-    bool const elsewhere = b.arrived > 0 && (b.where.line() != where.line() || b.where.column() != where.column() || std::strcmp(b.where.file_name(), where.file_name()));
+    bool const elsewhere = b.arrived > 0 && (b.where.line() != where.line() || std::strcmp(b.where.file_name(), where.file_name()));
     if (elsewhere)
       throw defect(defect::kind::divergent_barrier, "thread " + std::to_string(current_) + " reaches " + what + at(where) + ", others wait" + at(b.where));
     b.where = t.where = where;
@@ -163,7 +163,7 @@ class host_block {
       t.context->suspend();
     }
   }
-  void watch(access_problem p, std::size_t offset, std::source_location where) const {
+  void watch(access_problem p, std::size_t offset, location where) const {
     if (p == access_problem::none) return;
     std::string const place = " of shared byte " + std::to_string(offset) + " by thread " + std::to_string(current_) + at(where);
     if (p == access_problem::unwritten) throw defect(defect::kind::unwritten_shared, "a read before any write" + place);

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <random>
-#include <source_location>
 #include <string>
 #include <vector>
 
@@ -16,8 +15,6 @@ namespace verbatim::simt {
 
 /// Elements of shared memory, each access checked.
 template <class T> class host_shared {
-  using location = std::source_location;
-
  public:
   host_shared(host_block* b, place p) : block_(b), place_(p) {}
   T load(int i, location w = location::current()) const { return block_->read<T>(offset(i, 1, w), w); }
@@ -38,8 +35,6 @@ template <class T> class host_shared {
 };
 
 class host_grid {
-  using location = std::source_location;
-
  public:
   host_grid(host_block& b, int thread) : block_(&b), thread_(thread) {}
   int thread() const noexcept { return thread_; }
