@@ -38,12 +38,12 @@ struct cuda_grid {
 
   template <class T> __device__ __forceinline__ cuda_shared<T> shared(place p) const { return cuda_shared<T>(p); }
 
-  template <class T, class I> __device__ __forceinline__ std::remove_const_t<T> load(global<T> m, I i) const { return m.data[i]; }
-  template <class T, class I> __device__ __forceinline__ void store(global<T> m, I i, T v) const { m.data[i] = v; }
-  template <int N, class T, class I> __device__ __forceinline__ pack<std::remove_const_t<T>, N> load_pack(global<T> m, I i) const {
+  template <class T, class Index> __device__ __forceinline__ std::remove_const_t<T> load(global<T> m, Index i) const { return m.data[i]; }
+  template <class T, class Index> __device__ __forceinline__ void store(global<T> m, Index i, T v) const { m.data[i] = v; }
+  template <int N, class T, class Index> __device__ __forceinline__ pack<std::remove_const_t<T>, N> load_pack(global<T> m, Index i) const {
     return *reinterpret_cast<pack<std::remove_const_t<T>, N> const*>(m.data + i);
   }
-  template <int N, class T, class I> __device__ __forceinline__ void store_pack(global<T> m, I i, pack<T, N> const& p) const {
+  template <int N, class T, class Index> __device__ __forceinline__ void store_pack(global<T> m, Index i, pack<T, N> const& p) const {
     *reinterpret_cast<pack<T, N>*>(m.data + i) = p;
   }
 };

@@ -53,21 +53,21 @@ class host_grid {
     return {block_, p};
   }
 
-  template <class T, class I> std::remove_const_t<T> load(global<T> m, I i, location w = location::current()) const {
+  template <class T, class Index> std::remove_const_t<T> load(global<T> m, Index i, location w = location::current()) const {
     check(m.size, std::int64_t(i), 1, w);
     return m.data[i];
   }
-  template <class T, class I> void store(global<T> m, I i, T v, location w = location::current()) const {
+  template <class T, class Index> void store(global<T> m, Index i, T v, location w = location::current()) const {
     check(m.size, std::int64_t(i), 1, w);
     m.data[i] = v;
   }
-  template <int N, class T, class I> pack<std::remove_const_t<T>, N> load_pack(global<T> m, I i, location w = location::current()) const {
+  template <int N, class T, class Index> pack<std::remove_const_t<T>, N> load_pack(global<T> m, Index i, location w = location::current()) const {
     check_pack<N>(m, std::int64_t(i), w);
     pack<std::remove_const_t<T>, N> p;
     std::copy_n(m.data + i, N, p.value);
     return p;
   }
-  template <int N, class T, class I> void store_pack(global<T> m, I i, pack<T, N> const& p, location w = location::current()) const {
+  template <int N, class T, class Index> void store_pack(global<T> m, Index i, pack<T, N> const& p, location w = location::current()) const {
     check_pack<N>(m, std::int64_t(i), w);
     std::copy_n(p.value, N, m.data + i);
   }
