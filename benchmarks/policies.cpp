@@ -87,7 +87,7 @@ int main(int argc, char** argv) {
   compare("cache", {make<standard>("paged<64>", long_runs), make<in_runs>("contiguous<64>", long_runs)}, common, rounds, json);
   auto const in_windows = with([&](auto& c) { c.checkpoint = windowed.path(); });
   compare("cache", {make<standard>("paged<64>, window 256", in_windows), make<in_window>("sliding<64>, window 256", in_windows)},
-          {.batch = 16, .prompt = 512, .output = 24}, rounds, json);
+          {.batch = 4, .prompt = 512, .output = 24}, rounds, json);
   compare("linear", {make<standard>("packed_linear", base), make<by_fma>("fma_linear", base), make<by_dot>("dot_linear", base)}, common, rounds, json);
   auto sampled = common;
   sampled.temperature = 1;
@@ -96,5 +96,5 @@ int main(int argc, char** argv) {
   compare("weights", {make<standard>("bf16", base), make<standard>("int8", with([](auto& c) { c.weights = verbatim::weight_format::int8; })),
                       make<standard>("int4", with([](auto& c) { c.weights = verbatim::weight_format::int4; }))}, common, rounds, json);
   compare("kv", {make<standard>("bf16", base), make<standard>("int8", with([](auto& c) { c.kv = verbatim::kv_format::int8; }))},
-          {.batch = 16, .prompt = 512, .output = 24}, rounds, json);
+          {.batch = 4, .prompt = 512, .output = 24}, rounds, json);
 }

@@ -16,7 +16,7 @@ using namespace random_models;
 
 struct recorded {
   char const *architecture, *type;
-  int kernels, attention, functions, rounding, sampler;
+  int kernels, attention, linear, functions, rounding, sampler;
   std::uint64_t bits;
 };
 constexpr recorded table[] = {
@@ -28,9 +28,9 @@ std::uint64_t fold(std::uint64_t h, std::span<float const> values) {
   return h;
 }
 
-template <class P> std::uint64_t bits_of(char const* architecture, char const* type) {
+template <class P> std::uint64_t bits_of(char const* architecture, char const* type, verbatim::kv_format kv = verbatim::kv_format::activations) {
   folder const model(config_of(architecture, type));
-  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 1});
+  verbatim::engine<P> engine({.checkpoint = model.path(), .random_weights = true, .threads = 1, .kv = kv});
   std::mt19937 random(1);
   std::uint64_t h = fold(0, engine.score(random_ids(random, 700, engine.config().vocabulary)));
   verbatim::request r;
@@ -54,12 +54,12 @@ TEST_CASE("contract: bits change only with a revision, and revisions change the 
     verbatim::contract_terms const t = verbatim::terms_of<P>();
     std::uint64_t const bits = bits_of<P>(architecture, type);
     if (std::getenv("VERBATIM_RECORD"))
-      std::printf("{\"%s\", \"%s\", %d, %d, %d, %d, %d, 0x%016llxu},\n", architecture, type, t.kernels_revision, t.attention_revision,
-                  t.functions_revision, t.rounding_revision, t.sampler_revision, static_cast<unsigned long long>(bits));
+      std::printf("{\"%s\", \"%s\", %d, %d, %d, %d, %d, %d, 0x%016llxu},\n", architecture, type, t.kernels_revision, t.attention_revision,
+                  t.linear_revision, t.functions_revision, t.rounding_revision, t.sampler_revision, static_cast<unsigned long long>(bits));
     CAPTURE(architecture, type);
     REQUIRE(row < std::size(table));
     recorded const& r = table[row++];
-    bool const same_revisions = r.kernels == t.kernels_revision && r.attention == t.attention_revision && r.functions == t.functions_revision &&
+    bool const same_revisions = r.kernels == t.kernels_revision && r.attention == t.attention_revision && r.linear == t.linear_revision && r.functions == t.functions_revision &&
                                 r.rounding == t.rounding_revision && r.sampler == t.sampler_revision;
     INFO("the bits differ from those recorded for these revisions: raise the revision of what changed, then record the table anew");
     CHECK((!same_revisions || bits == r.bits));
@@ -67,6 +67,16 @@ TEST_CASE("contract: bits change only with a revision, and revisions change the 
     CHECK(same_revisions);
   });
   CHECK(row == std::size(table));
+}
+
+TEST_CASE("contract: keys and values in other formats have bits of their own, which are recorded too") {
+  static_assert(verbatim::kv_quantiser_revision == 1, "record these anew");
+  auto const plain = verbatim::kv_format::activations, int8 = verbatim::kv_format::int8, narrow = verbatim::kv_format::bf16;
+  CHECK(bits_of<examples::qwen3_bf16>("qwen3", "bfloat16", int8) == 0xba20a5261d3cd0d9u);
+  CHECK(bits_of<examples::llama_f32>("llama", "float32", int8) == 0xab88c1eee65eada8u);
+  CHECK(bits_of<examples::llama_f32>("llama", "float32", narrow) == 0x30f093b4b1dff311u);
+  CHECK(bits_of<examples::llama_bf16>("llama", "bfloat16", narrow) == bits_of<examples::llama_bf16>("llama", "bfloat16", plain));
+  static_assert(verbatim::contract_of<examples::llama_bf16>({.kv = verbatim::kv_format::bf16}) == verbatim::contract_of<examples::llama_bf16>());
 }
 
 TEST_CASE("contract: every term changes the digest") {

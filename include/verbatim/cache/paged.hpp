@@ -1,5 +1,6 @@
 // Paged KV cache with shared prefixes: pages are counted references, full pages enter a prefix index, and pages that no
-// sequence holds stay cached until room is needed (least recently used first, a prefix after what continues it).
+// sequence holds stay cached until room is needed (least recently used first; a prefix after what continues it, unless a
+// window made its sequence give it back earlier).
 // Invariants: a page that is shared or indexed is full and never written again; a sequence writes its own last page only.
 // Cost: O(pages touched) per call; nothing allocates after construction. One thread.
 #pragma once

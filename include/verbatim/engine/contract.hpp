@@ -72,7 +72,8 @@ inline std::string to_string(contract_terms const& t) {
   constexpr std::string_view levels[] = {"none", "run_to_run", "batch_invariant", "layout_invariant"};
   std::string out(levels[std::size_t(t.asked.level)]);
   out += ", kv_leaf " + std::to_string(t.asked.kv_leaf) + ", k_leaf " + std::to_string(t.asked.k_leaf);
-  out += "; weights, activations, keys and values in " + std::string(t.type);
+  out += t.kv == kv_format::activations ? "; weights, activations, keys and values in " : "; weights and activations in ";
+  out += t.type;
   out += t.type == "bf16" ? ", rounded after norms, linear layers, rotation, gating and residual additions; logits and log-softmax in f32"
                           : ", nothing rounded below f32";
   out += " (rounding points " + std::to_string(t.rounding_revision) + ")";

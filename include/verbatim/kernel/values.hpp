@@ -7,6 +7,7 @@
 
 namespace verbatim::kernel {
 
+using simt::full_pack;
 using simt::global;
 using simt::launch_shape;
 using simt::pack;
@@ -28,9 +29,6 @@ VERBATIM_KERNEL float square_root(float a) { return __builtin_sqrtf(a); }
 
 template <class T> VERBATIM_KERNEL float rounded_to(float x) { return to_float(from_float<T>(x)); }
 VERBATIM_KERNEL constexpr int blocks_for(int count, int each) { return (count + each - 1) / each; }
-
-/// Elements that lie next to one another in memory and go to one thread: the widest access.
-template <class T> using full_pack = pack<T, pack_size<T>>;
 
 /// Sum over a block, the same value for all threads: butterflies of warps (lanes 16, 8, 4, 2, 1 apart), then warps in ascending
 /// order. `scratch` has a float per warp; a barrier comes before it is written, so it may be used again at once.
