@@ -131,6 +131,7 @@ class engine {
       outcome out;
       std::visit([&](auto& o) { carry_out(o, out); }, c.what);
       out.version = jobs_.versions().label();
+      jobs_.publish(stats_);
       if (c.done && !hold_) c.done(out);
       else if (c.done) held_.push_back({std::move(c.done), out});
     }

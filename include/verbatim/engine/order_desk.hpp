@@ -59,6 +59,7 @@ template <class P> class order_desk {
 
   void tell(outcome_sink& to, outcome& out) {
     out.version = jobs_->versions().label();
+    roster_->publish();   // who hears of the outcome finds it in the statistics
     if (auto const sink = std::exchange(to, nullptr)) sink(out);
   }
   /// Whether something that has run is not at its end.
