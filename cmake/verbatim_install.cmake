@@ -20,4 +20,5 @@ install(FILES
   "${CMAKE_CURRENT_BINARY_DIR}/verbatim-config-version.cmake"
   "${CMAKE_CURRENT_LIST_DIR}/FindPCRE2.cmake"
   "${CMAKE_CURRENT_LIST_DIR}/verbatim_instantiate.cmake"
+  "${CMAKE_CURRENT_LIST_DIR}/verbatim_cuda.cmake"
   DESTINATION "${package_dir}")

@@ -6,3 +6,5 @@
 template class verbatim::engine<test_engines::small_llama>;
 template class verbatim::engine<test_engines::small_qwen3>;
 template class verbatim::engine<test_engines::other_llama>;
+template class verbatim::engine<test_engines::emulated_llama_f32>;
+template class verbatim::engine<test_engines::emulated_llama_bf16>;

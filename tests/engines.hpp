@@ -1,5 +1,6 @@
 // The engines that tests share; instantiated once, in tests/engines.cpp.
 #pragma once
+#include "verbatim/backend/cuda/device.hpp"
 #include "verbatim/cache/sliding.hpp"
 #include "verbatim/engine/engine.hpp"
 
@@ -19,9 +20,18 @@ struct other_llama : verbatim::pipeline<verbatim::cpu::native, verbatim::llama> 
   using linear = verbatim::cpu::dot_linear;
   using cache = verbatim::sliding<16>;
 };
+/// What runs on a GPU, with the host executor in its place.
+template <class T> struct emulated_llama : verbatim::pipeline<verbatim::cuda::emulated, verbatim::llama> {
+  using dtype = T;
+  using cache = verbatim::paged<16>;
+};
+using emulated_llama_f32 = emulated_llama<float>;
+using emulated_llama_bf16 = emulated_llama<verbatim::bf16>;
 
 }  // namespace test_engines
 
 extern template class verbatim::engine<test_engines::small_llama>;
 extern template class verbatim::engine<test_engines::small_qwen3>;
 extern template class verbatim::engine<test_engines::other_llama>;
+extern template class verbatim::engine<test_engines::emulated_llama_f32>;
+extern template class verbatim::engine<test_engines::emulated_llama_bf16>;

@@ -44,7 +44,7 @@ inline ops_limits limits_for(sequences const& all, plan const& p) {
     pages += (int(s.size()) + p.page - 1) / p.page;
   }
   int const tokens = p.chunk ? p.chunk * int(all.size()) : longest;
-  return {tokens, std::max(1, int(all.size())), tokens, pages, p.page, p.threads};
+  return {.tokens = tokens, .slices = std::max(1, int(all.size())), .outputs = tokens, .pages = pages, .page = p.page, .threads = p.threads};
 }
 
 /// Feeds `all` to the model in random chunks (1 .. plan.chunk tokens of each sequence a step, some left out), with KV pages in

@@ -5,6 +5,7 @@
 
 #include "commands.hpp"
 #include "model_dispatch.hpp"
+#include "verbatim/front/gpu_limits.hpp"
 #include "verbatim/front/limits.hpp"
 #include "verbatim/front/measure.hpp"
 #include "verbatim/text/json.hpp"
@@ -39,7 +40,8 @@ template <class P> int bench(verbatim::engine<P>& engine, bench_options const& o
   verbatim::machine_limits limits;
   if (!o.no_floor) {
     std::fprintf(stderr, "measuring this machine's limits\n");
-    limits = verbatim::measure_limits<typename P::device, typename P::dtype>(engine.resources().threads);
+    if constexpr (verbatim::cuda::device<typename P::device>) limits = verbatim::measure_gpu_limits();
+    else limits = verbatim::measure_limits<typename P::device, typename P::dtype>(engine.resources().threads);
   }
   if (!o.json) {
     std::printf("%s, %d threads", engine.name().c_str(), engine.resources().threads);

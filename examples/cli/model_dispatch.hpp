@@ -10,7 +10,7 @@
 namespace cli {
 
 struct model_options {
-  std::string model, dtype = "auto", weights = "checkpoint", kv = "activations";
+  std::string model, device = "cpu", dtype = "auto", weights = "checkpoint", kv = "activations";
   bool random_weights = false, pin = false;
   int threads = 0, max_batch = 64, step_tokens = 512, chunk_tokens = 0, context = 0;
   double kv_gib = 0;
@@ -20,6 +20,7 @@ struct model_options {
     declare_values(o);
   }
   void declare_values(options& o) {
+    o.choice("--device", {"cpu", "cuda"}, device, "where the model runs; cuda: the current GPU (compute capability 9.0)");
     o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
     o.choice("--weights", {"checkpoint", "int8", "int4"}, weights, "how matrices are kept; quantised while they are loaded");
     o.choice("--kv", {"activations", "bf16", "int8"}, kv, "how keys and values are kept; activations: as they are computed");
@@ -39,14 +40,25 @@ struct model_options {
   }
 };
 
-/// Loads the model and calls f(engine). `dtype`: auto, bf16 or f32. Throws verbatim::error.
-template <class F> int with_model(verbatim::engine_config const& config, std::string const& dtype, F&& f) {
-  auto const want = dtype == "bf16" ? verbatim::compute::bf16 : dtype == "f32" ? verbatim::compute::f32 : verbatim::compute::checkpoint;
+/// Loads the model and calls f(engine). Throws verbatim::error.
+template <class F> int with_model(verbatim::engine_config const& config, model_options const& o, F&& f) {
+  auto const want = o.dtype == "bf16" ? verbatim::compute::bf16 : o.dtype == "f32" ? verbatim::compute::f32 : verbatim::compute::checkpoint;
   return verbatim::with_checkpoint(config.checkpoint, want, [&]<class Model, class T>(verbatim::checkpoint_kind<Model, T>) {
+    if (o.device == "cuda") {
+#if VERBATIM_WITH_CUDA
+      if constexpr (sizeof(T) == 2) {
+        verbatim::engine<examples::standard<Model, T, verbatim::cuda::sm90>> engine(config);
+        return f(engine);
+      }
+      throw verbatim::error("device", 9, "this program's engines for CUDA devices compute in bf16, and the checkpoint is wider: convert it, or run it on the CPU");
+#else
+      throw verbatim::error("device", 8, "this program was built without CUDA: install the CUDA Toolkit (nvcc) and build again");
+#endif
+    }
     verbatim::engine<examples::standard<Model, T>> engine(config);
     return f(engine);
   });
 }
-template <class F> int with_model(model_options const& o, F&& f) { return with_model(o.config(), o.dtype, std::forward<F>(f)); }
+template <class F> int with_model(model_options const& o, F&& f) { return with_model(o.config(), o, std::forward<F>(f)); }
 
 }  // namespace cli

@@ -70,5 +70,5 @@ int run_serve(int argc, char** argv) {
   front.log = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };
   verbatim::check_exposure(front);   // before the model is loaded
   std::fprintf(stderr, "loading %s\n", model.model.c_str());
-  return cli::with_model(engine_options, model.dtype, [&](auto& engine) { return verbatim::serve(engine, front); });
+  return cli::with_model(engine_options, model, [&](auto& engine) { return verbatim::serve(engine, front); });
 }

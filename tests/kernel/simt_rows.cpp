@@ -104,14 +104,15 @@ template <class T> void check_rope(int page) {
   memory<T> keys(cells, from_float<T>(7)), values(cells, from_float<T>(7));
   paged_kv<T> kv{keys, values, page, kv_heads, d};
   on_host(rope_table_params<T>{positions, frequencies, cosine, sine, rows, half}, 2);
-  on_host(rope_append_params<T>{qkv, cosine, sine, positions, of, {none, none, none, pages, 2, pages_each}, kv, rows, heads}, 3);
+  auto queries = random_values<T>(std::size_t(rows * heads * d), 9);
+  on_host(rope_append_params<T>{qkv, queries, cosine, sine, positions, of, {none, none, none, pages, 2, pages_each}, kv, rows, heads}, 3);
   for (int r = 0; r < rows; ++r) {
     std::vector<float> c(16), s(16);
     cpu::rope_row<T>(frequencies.data(), half, positions[std::size_t(r)], c.data(), s.data());
     auto expected = before;
     T* const e = expected.data() + r * columns;
     for (int h = 0; h < heads + kv_heads; ++h) cpu::rotate<cpu::scalar>(e + h * d, c.data(), s.data(), half);
-    CHECK(same(e, qkv.data() + r * columns, std::size_t(heads * d)));
+    CHECK(same(e, queries.data() + r * heads * d, std::size_t(heads * d)));
     int const position = positions[std::size_t(r)], id = pages[std::size_t(of[std::size_t(r)] * pages_each + position / page)];
     for (int h = 0; h < kv_heads; ++h) {
       CHECK(same(e + (heads + h) * d, keys.data() + kv.at(id, h, position % page), std::size_t(d)));

@@ -21,7 +21,7 @@ def without_comments(text):
 
 def main():
     used, entries, problems = {}, {}, []
-    for path in sorted([*(ROOT / "include").rglob("*.hpp"), *(ROOT / "examples").rglob("*.[ch]pp")]):
+    for path in sorted([*(ROOT / "include").rglob("*.[hc][pu][ph]"), *(ROOT / "examples").rglob("*.[ch]pp")]):
         text = without_comments(path.read_text())
         for match in [*USE.finditer(text), *WRITTEN.finditer(text)]:
             used.setdefault((match[1], int(match[2])), []).append((path, match[3].strip()[:110]))

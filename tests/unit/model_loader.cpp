@@ -64,7 +64,7 @@ memory_source source_of(model_config const& c, dtype type) {
 }
 
 template <class T> using scalar_model = loaded_model<llama, cpu::scalar, T>;
-constexpr ops_limits limits{4, 2, 4, 2, 16, 1};
+constexpr ops_limits limits{.tokens = 4, .slices = 2, .outputs = 4, .pages = 2, .page = 16};
 
 template <class T> std::vector<float> logits_of(model_config const& c, memory_source& source) {
   scalar_model<T> model(c, limits, batch_invariant);

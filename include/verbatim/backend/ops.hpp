@@ -1,6 +1,6 @@
 // What every backend has in common: the limits that it is sized by, views into its workspace, and the primary template.
 // `ops<Device, T>` is a set of operations on activations of type T (float or bf16); the model's `forward` is written over
-// it. Specialisations: backend/cpu/ops.hpp and backend/reference/ops.hpp. All pointers in views are the backend's own and
+// it. Specialisations: backend/cpu/ops.hpp, backend/cuda/ops.hpp and backend/reference/ops.hpp. All pointers in views are the backend's own and
 // valid until the next step.
 #pragma once
 #include <cstddef>
@@ -19,6 +19,7 @@ struct ops_limits {
   int outputs = 0;   ///< rows of logits in one step
   int pages = 0;     ///< KV pages in all
   int page = 0;      ///< tokens per page
+  int context = 0;   ///< tokens of a sequence at most; 0: as many as there are pages for
   int threads = 1;   ///< threads that compute, the caller's included
   bool pin_threads = false;   ///< each helping thread to a processor of its own
   weight_format weights = weight_format::checkpoint;   ///< how matrices are kept

@@ -8,7 +8,7 @@
 namespace verbatim {
 
 /// An error with a stable name: `[verbatim.checkpoint.3] lm_head.weight: shape [8, 4] expected, [4, 4] found`.
-/// Areas: pipeline, json, checkpoint, config, tokenizer, template, request, engine, transport, usage.
+/// Areas: pipeline, json, checkpoint, config, tokenizer, template, request, engine, device, transport, usage.
 class error : public std::runtime_error {
  public:
   error(std::string_view area, int number, std::string_view message)

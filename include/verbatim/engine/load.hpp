@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "verbatim/backend/cpu/ops.hpp"
+#include "verbatim/backend/cuda/ops.hpp"
 #include "verbatim/engine/engine.hpp"
 #include "verbatim/model/loaded_model.hpp"
 #include "verbatim/text/tokenizer_config.hpp"
@@ -85,7 +86,7 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
   int const rows = std::max(c.step_tokens, c.max_batch + 1);   // room for a prompt beside a full batch that decodes
   int const threads = c.threads ? c.threads : int(std::max(1u, std::thread::hardware_concurrency()));
   out.limits = {.tokens = rows, .slices = c.max_batch, .outputs = std::min(rows, std::max(c.max_batch, 16)),
-                .pages = pages, .page = P::cache::page, .threads = threads, .pin_threads = c.pin_threads, .weights = c.weights, .kv = c.kv};
+                .pages = pages, .page = P::cache::page, .context = out.context, .threads = threads, .pin_threads = c.pin_threads, .weights = c.weights, .kv = c.kv};
   if (!loaded_parts<P>::model_type::takes_formats && c.weights != weight_format::checkpoint)
     throw error("engine", 9, "weights: this device keeps them as the checkpoint has them");
   if constexpr (!requires { requires loaded_parts<P>::model_type::backend_type::takes_kv_formats; })

@@ -29,6 +29,10 @@ namespace verbatim {
 using full_sampler = sample<logit_bias, bad_words, min_tokens, repetition_penalty, presence_penalty, frequency_penalty,
                             temperature, top_k, top_p, min_p, gumbel>;
 
+/// What pipelines on a device have where they name no contract: its own, or batch_invariant.
+template <class Device> inline constexpr numerics contract_of_device = batch_invariant;
+template <class Device> requires requires { numerics{Device::contract}; } inline constexpr numerics contract_of_device<Device> = Device::contract;
+
 /// `Device`: cpu::native, cpu::reference, … `Model`: llama, qwen2, qwen3, … (see with_checkpoint for choosing at run time).
 template <class Device, class Model> struct pipeline {
   using device = Device;
@@ -40,7 +44,7 @@ template <class Device, class Model> struct pipeline {
   using linear = typename Device::linear;   ///< kernel of matrix products
   using sampler = full_sampler;
   using schedule = first_come;
-  static constexpr numerics contract = batch_invariant;
+  static constexpr numerics contract = contract_of_device<Device>;
 };
 
 template <class T>
@@ -68,6 +72,8 @@ template <class P> consteval bool check() {
   static_assert(guarantee_of<typename P::attention> >= P::contract.level, "pipeline::contract asks for more than pipeline::attention offers");
   static_assert(guarantee_of<typename P::linear> >= P::contract.level, "pipeline::contract asks for more than pipeline::linear offers");
   static_assert(guarantee_of<typename P::sampler> >= P::contract.level, "pipeline::contract asks for more than pipeline::sampler offers");
+  if constexpr (requires { int{P::linear::k_leaf}; })
+    static_assert(P::contract.k_leaf == P::linear::k_leaf, "pipeline::contract's k_leaf is not that of pipeline::linear");
   return true;
 }
 

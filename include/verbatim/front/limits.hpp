@@ -51,7 +51,7 @@ template <class Isa, class T> double product_rate(double seconds, std::atomic<fl
 }  // namespace detail
 
 /// Device: an instruction set of the CPU backend. T: bf16 or float. Threads run at once; their rates add up.
-template <class Device, class T> machine_limits measure_limits(int threads) {
+template <cpu::instruction_set Device, class T> machine_limits measure_limits(int threads) {
   std::atomic<float> sink{0};
   std::vector<double> rates(std::size_t(std::max(1, threads)));
   std::vector<std::thread> others;

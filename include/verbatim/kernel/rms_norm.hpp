@@ -8,21 +8,22 @@
 namespace verbatim::kernel {
 
 template <class T> struct rms_norm_params {
-  global<T const> x;        ///< rows at multiples of stride
+  global<T const> x;        ///< rows at multiples of stride, each `heads` times width that are normed on their own
   global<float const> w;    ///< [width]
   global<T> y;              ///< as x; may be x
   int rows, width, stride;
   float eps;
+  int heads = 1;
 };
 /// A head fits a warp; a row of activations gets more. By width alone: the block is part of the tree.
 template <class T> constexpr launch_shape shape_of(rms_norm_params<T> const& p) {
   int const threads = p.width <= 256 ? 32 : 256;
-  return {.x = p.rows, .threads = threads, .shared = 16 * blocks_for(threads / warp_lanes, 4)};
+  return {.x = p.rows, .y = p.heads, .threads = threads, .shared = 16 * blocks_for(threads / warp_lanes, 4)};
 }
 
 template <class Grid, class T> VERBATIM_KERNEL void run(Grid g, rms_norm_params<T> const& p) {
   constexpr int n = pack_size<T>;
-  std::size_t const row = std::size_t(g.block_x()) * std::size_t(p.stride);
+  std::size_t const row = std::size_t(g.block_x()) * std::size_t(p.stride) + std::size_t(g.block_y()) * std::size_t(p.width);
   float squares = 0;
   for (int i = g.thread() * n; i < p.width; i += g.threads() * n) {
     auto const x = g.template load_pack<n>(p.x, row + std::size_t(i));

@@ -28,7 +28,7 @@ VERBATIM_KERNEL float square_root(float a) { return __builtin_sqrtf(a); }
 #endif
 
 template <class T> VERBATIM_KERNEL float rounded_to(float x) { return to_float(from_float<T>(x)); }
-VERBATIM_KERNEL constexpr int blocks_for(int count, int each) { return (count + each - 1) / each; }
+VERBATIM_HD constexpr int blocks_for(int count, int each) { return (count + each - 1) / each; }
 
 /// Sum over a block, the same value for all threads: butterflies of warps (lanes 16, 8, 4, 2, 1 apart), then warps in ascending
 /// order. `scratch` has a float per warp; a barrier comes before it is written, so it may be used again at once.

@@ -52,9 +52,7 @@ template <class... Options> struct gqa {
   static void forward(Ops& o, weights<Ops> const& w, typename Ops::rows x, typename Ops::rows h, step const& s, int layer) {
     auto const heads = o.split_heads(o.linear(h, w.qkv, w.qkv_bias), w.qkv);
     if constexpr (has<qk_norm>) o.head_norm(heads, w.q_norm, w.k_norm);
-    o.rope(heads, s);
-    o.append(heads, s, layer);
-    add_linear(o, x, o.attend(heads.q, s, layer), w.out, w.out_bias);
+    add_linear(o, x, o.attend(rope_append(o, heads, s, layer), s, layer), w.out, w.out_bias);
   }
 };
 

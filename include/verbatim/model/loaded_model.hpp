@@ -50,7 +50,11 @@ template <class Model, class Device, class T, class Attention = typename Device:
   template <class F> bool read_weight(std::string_view name, F&& f) const { return loader_.read(ops_, name, std::forward<F>(f)); }
 
   /// Runs the step's tokens; logits [step.outputs, vocabulary] are valid and writable until the next call.
-  logits_view forward(step const& s) noexcept { return Model::forward(ops_, weights_, s); }
+  /// Throws device.4 where a device has failed; the CPU does not.
+  logits_view forward(step const& s) {
+    if constexpr (requires { ops_.run(s, [] {}); }) return ops_.run(s, [&] { Model::forward(ops_, weights_, s); });
+    else return Model::forward(ops_, weights_, s);
+  }
 
   std::uint64_t version() const noexcept { return version_; }
   std::size_t weight_bytes() const noexcept { return loader_.bytes(); }

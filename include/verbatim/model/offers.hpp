@@ -15,6 +15,17 @@ void add_linear(Ops& o, typename Ops::rows x, typename Ops::rows h, typename Ops
   else o.add(x, o.linear(h, w, bias));
 }
 
+/// Rotates queries and keys and appends keys and values to the cache; gives the queries.
+template <class Ops, class Heads> typename Ops::rows rope_append(Ops& o, Heads heads, step const& s, int layer) {
+  if constexpr (requires { o.rope_append(heads, s, layer); }) {
+    return o.rope_append(heads, s, layer);
+  } else {
+    o.rope(heads, s);
+    o.append(heads, s, layer);
+    return heads.q;
+  }
+}
+
 /// silu(gate(h)) * up(h).
 template <class Ops> typename Ops::rows gate_up(Ops& o, typename Ops::rows h, typename Ops::matrix const& w) {
   if constexpr (requires { o.gate_up_silu(h, w); }) return o.gate_up_silu(h, w);

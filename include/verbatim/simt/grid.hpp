@@ -26,6 +26,8 @@ template <class T> using full_pack = pack<T, pack_size<T>>;
 template <class T> struct global {
   T* data = nullptr;
   std::size_t size = 0;
+  template <class U> requires(std::same_as<U, T const> && !std::is_const_v<T>)
+  VERBATIM_HD constexpr operator global<U>() const { return {data, size}; }
 };
 
 /// Blocks and threads of a launch, and the bytes of shared memory of a block.

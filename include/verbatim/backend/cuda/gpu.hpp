@@ -1,0 +1,63 @@
+// The executor that is a GPU: one stream of the current device. This header needs no CUDA: the members are defined in gpu.cuh and the
+// kernels in kernels_*.cuh, which nvcc compiles once for a program (the CMake target verbatim::cuda).
+// Cost: allocate synchronises, and happens at construction alone; upload, launch and replay enqueue; wait waits for the stream.
+// The first failure is kept: wait() throws it, and then every later wait does, since a device that has failed gives no results.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace verbatim::cuda {
+
+/// Enqueues one kernel; instantiated in kernels_*.cuh for what those list. What is missing there is missing when the program is linked.
+template <class Params> void enqueue(void* stream, Params const& p) noexcept;
+
+class gpu {
+ public:
+  /// Throws device.5 (no device) and .6 (another compute capability).
+  gpu();
+  gpu(gpu const&) = delete;
+  ~gpu();
+
+  static void* allocate(std::size_t bytes);   ///< zeroed; throws device.7 where memory is short
+  static void release(void* p) noexcept;
+  static void* stage(std::size_t bytes);      ///< pinned, zeroed
+  static void unstage(void* p) noexcept;
+
+  void upload(void* to, void const* staged, std::size_t bytes) noexcept;
+  void download(void* staged, void const* from, std::size_t bytes) noexcept;
+  void copy(void* to, void const* from, std::size_t bytes) noexcept;   ///< between places of the device
+  void copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) noexcept;
+  template <class Params> void launch(Params const& p) noexcept { enqueue(stream_, p); }
+  /// Runs what f enqueues: as a graph, which the first call with a key records.
+  template <class F> void replay(std::uint64_t key, F&& f) {
+    auto const found = graphs_.find(key);
+    if (found != graphs_.end()) return run_graph(found->second);
+    start_recording();
+    f();
+    run_graph(graphs_[key] = finish_recording());
+  }
+  void wait();
+
+ private:
+  void start_recording() noexcept;
+  void* finish_recording() noexcept;   ///< an executable graph, or null after a failure
+  void run_graph(void* graph) noexcept;
+
+  void* stream_ = nullptr;
+  std::map<std::uint64_t, void*> graphs_;
+};
+
+/// What a device is called and has, for records.
+struct gpu_properties {
+  std::string name{};
+  int major = 0, minor = 0, processors = 0, driver = 0, runtime = 0;
+  std::size_t memory = 0, l2 = 0;
+};
+/// Devices that programs may use here; 0 also where there is no driver.
+int gpu_count() noexcept;
+/// Of the current device. Throws device.5.
+gpu_properties properties_of_gpu();
+
+}  // namespace verbatim::cuda

@@ -1,0 +1,81 @@
+// Memory of a device, owned and move-only, zeroed; and the weights in it: matrices as rows [outputs, k] of T, as checkpoints have
+// them, vectors as f32. Parts of one matrix (q, k, v) lie one below the other, without gaps.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "verbatim/simt/grid.hpp"
+
+namespace verbatim::cuda {
+
+template <class Executor, class T> class device_array {
+ public:
+  device_array() = default;
+  explicit device_array(std::size_t count) : data_(count ? static_cast<T*>(Executor::allocate(count * sizeof(T))) : nullptr), size_(count) {}
+  device_array(device_array&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
+  device_array& operator=(device_array&& o) noexcept {
+    std::swap(data_, o.data_), std::swap(size_, o.size_);
+    return *this;
+  }
+  ~device_array() { if (data_) Executor::release(data_); }
+  T* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  std::size_t bytes() const noexcept { return size_ * sizeof(T); }
+  operator simt::global<T>() const noexcept { return {data_, size_}; }
+  operator simt::global<T const>() const noexcept { return {data_, size_}; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Memory of the host that copies to and from the device go through.
+template <class Executor, class T> class staging_array {
+ public:
+  staging_array() = default;
+  explicit staging_array(std::size_t count) : data_(static_cast<T*>(Executor::stage(count * sizeof(T)))), size_(count) {}
+  staging_array(staging_array&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
+  staging_array& operator=(staging_array&& o) noexcept {
+    std::swap(data_, o.data_), std::swap(size_, o.size_);
+    return *this;
+  }
+  ~staging_array() { if (data_) Executor::unstage(data_); }
+  T* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Parts of rows, joined; T is float for vectors, whose rows have one column.
+template <class Executor, class T> class joined_tensor {
+ public:
+  joined_tensor() = default;
+  joined_tensor(int const* rows, int parts, int columns) : parts_(parts), columns_(columns) {
+    for (int p = 0; p < parts; ++p) offset_[std::size_t(p) + 1] = offset_[std::size_t(p)] + rows[p];
+    values_ = device_array<Executor, T>(std::size_t(outputs()) * std::size_t(columns));
+  }
+  bool empty() const noexcept { return parts_ == 0; }
+  int outputs() const noexcept { return offset_[std::size_t(parts_)]; }
+  int columns() const noexcept { return columns_; }
+  int rows(int part) const noexcept { return offset_[std::size_t(part) + 1] - offset_[std::size_t(part)]; }
+  int offset(int part) const noexcept { return offset_[std::size_t(part)]; }
+  T* row(int part, int r) const noexcept { return values_.data() + std::size_t(offset(part) + r) * std::size_t(columns_); }
+  std::size_t bytes() const noexcept { return values_.bytes(); }
+  simt::global<T const> all() const noexcept { return values_; }
+
+ private:
+  int parts_ = 0, columns_ = 0;
+  std::array<int, 5> offset_{};
+  device_array<Executor, T> values_;
+};
+
+template <class Executor, class T> using device_matrix = joined_tensor<Executor, T>;
+template <class Executor> struct device_vector : joined_tensor<Executor, float> {
+  device_vector() = default;
+  device_vector(int const* sizes, int parts) : joined_tensor<Executor, float>(sizes, parts, 1) {}
+};
+
+}  // namespace verbatim::cuda

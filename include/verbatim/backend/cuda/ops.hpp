@@ -1,0 +1,235 @@
+// ops<cuda::…>: the backend of CUDA devices, for activations, weights and KV of type T. Host code: it lays out memory and enqueues
+// kernels on an executor (a GPU's, or the emulator), which is all that differs between devices.
+// Guarantee: batch_invariant; which kernel runs depends on the number of rows, its bits do not. Rounding points in bf16 are those
+// of the CPU. Everything is allocated at construction; a step is one copy to the device, launches or the replay of a graph, and
+// one copy of logits back. Not thread-safe: one step at a time. Errors: device.* from construction and from the step that failed.
+#pragma once
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "verbatim/backend/check.hpp"
+#include "verbatim/backend/cpu/threads.hpp"
+#include "verbatim/backend/cuda/device.hpp"
+#include "verbatim/backend/cuda/emulator.hpp"
+#include "verbatim/backend/cuda/gpu.hpp"
+#include "verbatim/backend/cuda/step_tables.hpp"
+#include "verbatim/backend/cuda/weight_store.hpp"
+#include "verbatim/backend/rope_frequencies.hpp"
+#include "verbatim/core/error.hpp"
+#include "verbatim/kernel/rms_norm.hpp"
+#include "verbatim/kernel/rope_append.hpp"
+#include "verbatim/kernel/rowwise.hpp"
+
+namespace verbatim {
+
+template <cuda::device Device, class T, class Attention, class Linear> class ops<Device, T, Attention, Linear> {
+  using executor = typename Device::executor;
+  template <class U> using array = cuda::device_array<executor, U>;
+
+ public:
+  using value = T;
+  using rows = rows_of<T>;   ///< in device memory, without gaps
+  using matrix = cuda::device_matrix<executor, T>;
+  using vector = cuda::device_vector<executor>;
+  static constexpr guarantee offers = guarantee::batch_invariant;
+  static constexpr int revision = Device::revision;
+
+  ops(model_config const& c, ops_limits limits, numerics contract)
+      : config_(c), limits_(checked(c, limits, contract)), leaf_(contract.kv_leaf), pool_(limits.threads, limits.pin_threads), store_(executor_),
+        tables_(limits, contract.kv_leaf), frequencies_(std::size_t(c.head_dim / 2)), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
+        sine_(cosine_.size()), layer_kv_(std::size_t(limits.pages) * page_elements()), kv_(2 * std::size_t(c.layers) * layer_kv_),
+        partial_(partial_room()), workspace_(workspace_room()), logits_(std::size_t(limits.outputs) * std::size_t(c.vocabulary)), host_logits_(logits_.size()) {
+    auto const f = rope_frequencies(c);
+    store_.write(frequencies_.data(), f.data(), f.size());
+  }
+
+  // --- weights -------------------------------------------------------------------------------------------------------
+  /// Shapes and exactness were checked by the caller.
+  void load(matrix& to, int part, tensor const& t) { store_.convert(to.row(part, 0), t, std::size_t(to.rows(part)) * std::size_t(to.columns())); }
+  void load(vector& to, int part, tensor const& t) { store_.template widen<T>(to.row(part, 0), t, std::size_t(to.rows(part))); }
+  void unload(matrix const& from, int part, int row, T* to) const { store_.read(to, from.row(part, row), std::size_t(from.columns())); }
+  void unload(vector const& from, int part, T* to) const { store_.template narrow<T>(to, from.row(part, 0), std::size_t(from.rows(part))); }
+
+  // --- a step --------------------------------------------------------------------------------------------------------
+  /// Runs `forward`, which calls what is below, for the step; gives its logits on the host.
+  template <class F> logits_view run(step const& s, F&& forward) {
+    shape_ = tables_.fill(executor_, s);
+    if (shape_.replays()) executor_.replay(shape_.key(), forward);
+    else forward();
+    if (s.outputs > 0) executor_.download(host_logits_.data(), logits_.data(), std::size_t(s.outputs) * std::size_t(config_.vocabulary) * sizeof(float));
+    executor_.wait();
+    return {host_logits_.data(), s.outputs, std::size_t(config_.vocabulary), config_.vocabulary};
+  }
+
+  void begin(step const&) {
+    used_ = 0;
+    executor_.launch(kernel::rope_table_params<T>{tables_.positions(), frequencies_, cosine_, sine_, shape_.rows, config_.head_dim / 2});
+  }
+
+  rows embed(matrix const& table, step const&) {
+    rows const x = take(shape_.rows, config_.hidden);
+    executor_.launch(kernel::embedding_params<T>{table.all(), tables_.ids(), all(x), x.rows, x.columns});
+    return x;
+  }
+
+  rows rms_norm(rows x, vector const& w) {
+    rows const y = take(x.rows, x.columns);
+    executor_.launch(kernel::rms_norm_params<T>{all(x), w.all(), all(y), x.rows, x.columns, x.columns, config_.rms_eps});
+    return y;
+  }
+
+  /// T(x w^T + bias); an empty bias is none.
+  rows linear(rows x, matrix const& w, vector const& bias = none) {
+    rows const y = take(x.rows, w.outputs());
+    multiply<T>(x, w, bias, all(y));
+    return y;
+  }
+
+  /// x = T(x + y).
+  void add(rows x, rows y) { executor_.launch(kernel::add_params<T>{all(x), all(y), x.rows, x.columns}); }
+
+  heads_of<T> split_heads(rows x, matrix const& qkv) const noexcept {
+    auto const part = [&](int p) { return rows{x.data + qkv.offset(p), x.rows, qkv.rows(p), x.stride}; };
+    return {part(0), part(1), part(2)};
+  }
+
+  /// RMS norm of each head of q and k on its own.
+  void head_norm(heads_of<T> h, vector const& q_weight, vector const& k_weight) {
+    for (auto [x, w] : {std::pair{h.q, &q_weight}, {h.k, &k_weight}}) {
+      kernel::global<T> const heads{x.data, std::size_t(x.rows - 1) * x.stride + std::size_t(x.columns)};
+      executor_.launch(kernel::rms_norm_params<T>{heads, w->all(), heads, x.rows, config_.head_dim, int(x.stride), config_.rms_eps, x.columns / config_.head_dim});
+    }
+  }
+
+  /// Rotates q and k, stores k and v of the step's tokens in the pages of their sequences, and gives the queries.
+  rows rope_append(heads_of<T> h, step const&, int layer) {
+    rows const q = take(h.q.rows, h.q.columns);
+    executor_.launch(kernel::rope_append_params<T>{{h.q.data, std::size_t(h.q.rows) * h.q.stride}, all(q), cosine_, sine_, tables_.positions(), tables_.sequence_of(),
+                                                   tables_.sequences(0, shape_.sequences), kv_of(layer), h.q.rows, config_.heads});
+    return q;
+  }
+
+  rows attend(rows q, step const&, int layer) {
+    rows const out = take(q.rows, q.columns);
+    bool const windowed = config_.windowed.empty() || config_.windowed[std::size_t(layer)];
+    auto const enqueue = [&](int first, int count, int longest, bool split) {
+      if (count == 0) return;
+      kernel::attention_params<T> const p{all(q), all(out), kv_of(layer), tables_.sequences(first, count), config_.heads, split ? count : q.rows, leaf_,
+                                          windowed ? config_.window : 0, longest, shape_.leaves, partial_};
+      Attention::enqueue(executor_, p, tables_.positions(), split);
+    };
+    enqueue(0, shape_.decoding, 1, partial_of(shape_.decoding, shape_.leaves) <= partial_.size());
+    enqueue(shape_.decoding, shape_.sequences - shape_.decoding, shape_.longest, false);
+    return out;
+  }
+
+  /// T(T(silu(gate)) * up) of [gate, up].
+  rows silu_mul(rows gate_up) {
+    rows const y = take(gate_up.rows, gate_up.columns / 2);
+    executor_.launch(kernel::silu_mul_params<T>{all(gate_up), all(y), y.rows, y.columns});
+    return y;
+  }
+
+  /// The rows of x whose logits are wanted.
+  rows output_rows(rows x, step const&) {
+    rows const y = take(shape_.outputs, x.columns);
+    if (y.rows > 0) executor_.launch(kernel::embedding_params<T>{all(x), tables_.output_rows(), all(y), y.rows, y.columns});
+    return y;
+  }
+
+  /// Stay in device memory; run() brings them to the host.
+  logits_view logits(rows x, matrix const& head) {
+    if (x.rows > 0) multiply<float>(x, head, none, logits_);
+    return {};
+  }
+
+  // --- KV pages, threads, memory ---------------------------------------------------------------------------------------
+  /// Copies a page of all layers, keys and values.
+  void copy_page(int from, int to) {
+    std::size_t const page = page_elements();
+    executor_.copy_pieces(kv_.data() + std::size_t(to) * page, kv_.data() + std::size_t(from) * page, page * sizeof(T), layer_kv_ * sizeof(T), 2 * std::size_t(config_.layers));
+  }
+  /// f(index) for 0 <= index < count, on the host's threads; f must not throw.
+  template <class F> void parallel(int count, F&& f) noexcept {
+    pool_.run(count, [&](int index, int) { f(index); });
+  }
+  /// Gives back the workspace that was taken during its life.
+  struct scope {
+    explicit scope(ops& o) : owner(o), mark(o.used_) {}
+    scope(scope const&) = delete;
+    ~scope() { owner.used_ = mark; }
+    ops& owner;
+    std::size_t mark;
+  };
+  scope workspace_scope() noexcept { return scope(*this); }
+  std::size_t kv_bytes() const noexcept { return kv_.bytes(); }
+  ops_limits const& limits() const noexcept { return limits_; }
+  int threads() const noexcept { return pool_.threads(); }   ///< that `parallel` runs on
+
+ private:
+  inline static vector const none{};
+
+  static ops_limits checked(model_config const& c, ops_limits limits, numerics contract) {
+    check_shape(c, limits, contract, 16);
+    if (!cuda::with_head_dim(c.head_dim, []<int>() {}))
+      throw error("device", 1, "head_dim is " + std::to_string(c.head_dim) + "; this device's attention is compiled for 32, 64 and 128");
+    for (auto [what, n] : {std::pair{"hidden size", c.hidden}, {"intermediate size", c.intermediate}})
+      if (n % simt::pack_size<T>)
+        throw error("device", 2, std::string(what) + " is " + std::to_string(n) + ", expected a multiple of " + std::to_string(simt::pack_size<T>) + " on this device");
+    if (contract.k_leaf != Linear::k_leaf)
+      throw error("device", 3, "the contract's k_leaf is " + std::to_string(contract.k_leaf) + ", that of this device's linear layers " + std::to_string(Linear::k_leaf));
+    return limits;
+  }
+
+  std::size_t page_elements() const noexcept { return std::size_t(config_.kv_heads) * std::size_t(limits_.page) * std::size_t(config_.head_dim); }
+  kernel::paged_kv<T> kv_of(int layer) const noexcept {
+    T* const keys = kv_.data() + 2 * std::size_t(layer) * layer_kv_;
+    return {{keys, layer_kv_}, {keys + layer_kv_, layer_kv_}, limits_.page, config_.kv_heads, config_.head_dim};
+  }
+  std::size_t partial_of(int rows, int leaves) const noexcept {
+    return std::size_t(rows) * std::size_t(config_.heads) * std::size_t(leaves) * std::size_t(config_.head_dim + 2);
+  }
+  /// For a full batch at a full context, but at most 256 MiB: beyond that a block visits all leaves of its rows.
+  std::size_t partial_room() const noexcept {
+    return std::min<std::size_t>(partial_of(limits_.slices, cuda::rounded_leaves(tables_.most_leaves())), std::size_t(1) << 26);
+  }
+  /// What a decoder takes at most: the residual, and in a layer the norm, q, k, v, the rotated queries, the attention's rows and their
+  /// projection, or the norm, gate, up, their product and its projection.
+  std::size_t workspace_room() const noexcept {
+    std::size_t const hidden = std::size_t(config_.hidden), q = std::size_t(config_.heads * config_.head_dim), kv = std::size_t(config_.kv_heads * config_.head_dim);
+    std::size_t const attention = 2 * hidden + 3 * q + 2 * kv, feed_forward = 2 * hidden + 3 * std::size_t(config_.intermediate);
+    return (hidden + std::max(attention, feed_forward)) * std::size_t(limits_.tokens) + 2 * hidden * std::size_t(limits_.outputs) + 64 * 16;
+  }
+  /// Uninitialised rows, at a multiple of 128 bytes.
+  rows take(int count, int columns) noexcept {
+    T* const p = workspace_.data() + used_;
+    used_ += (std::size_t(count) * std::size_t(columns) + 63) / 64 * 64;
+    if (used_ > workspace_.size()) __builtin_trap();
+    return {p, count, columns, std::size_t(columns)};
+  }
+  static kernel::global<T> all(rows x) noexcept { return {x.data, std::size_t(x.rows) * x.stride}; }
+
+  template <class Out> void multiply(rows x, matrix const& w, vector const& bias, kernel::global<Out> y) {
+    Linear::enqueue(executor_, kernel::linear_params<T, Out>{all(x), w.all(), bias.all(), y, x.rows, w.outputs(), w.columns()});
+  }
+
+  model_config config_;
+  ops_limits limits_;
+  int leaf_;
+  cpu::pool pool_;
+  executor executor_;
+  mutable cuda::weight_store<executor> store_;
+  cuda::step_tables<executor> tables_;
+  cuda::step_shape shape_;
+  array<float> frequencies_, cosine_, sine_;
+  std::size_t layer_kv_;
+  array<T> kv_;
+  array<float> partial_;
+  array<T> workspace_;
+  std::size_t used_ = 0;
+  array<float> logits_;
+  cuda::staging_array<executor, float> host_logits_;
+};
+
+}  // namespace verbatim

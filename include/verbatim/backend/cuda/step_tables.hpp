@@ -1,0 +1,116 @@
+// A step as kernels read it: ids, positions, sequences and page tables, packed on the host into one piece, copied to one place of
+// the device. Steps in which sequences only decode are rounded up to a few shapes, so that what was enqueued for one can be
+// replayed for another: rows that fill up belong to no sequence, and nothing of them is kept.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "verbatim/backend/cuda/memory.hpp"
+#include "verbatim/backend/ops.hpp"
+#include "verbatim/backend/step.hpp"
+#include "verbatim/kernel/paged_kv.hpp"
+
+namespace verbatim::cuda {
+
+/// Of a step. The first `decoding` sequences have one row each, in order; the others come after them.
+struct step_shape {
+  int rows = 0, sequences = 0, decoding = 0, outputs = 0;
+  int leaves = 0;       ///< of the longest sequence, or more
+  int pages_each = 0;   ///< columns of the page table
+  int longest = 0;      ///< rows of a sequence at most
+  bool replays() const noexcept { return decoding == sequences; }
+  std::uint64_t key() const noexcept { return std::uint64_t(rows) << 40 | std::uint64_t(outputs) << 20 | std::uint64_t(leaves); }
+};
+
+/// Rows of a decoding step, rounded up: to a power of two, then to multiples of 8, then of an eighth of themselves.
+constexpr int rounded_rows(int rows) {
+  int step = 1;
+  while (step < rows && step < 8) step *= 2;
+  if (rows <= 8) return step;
+  while (16 * step < rows) step *= 2;
+  return (rows + step - 1) / step * step;
+}
+constexpr int rounded_leaves(int leaves) {
+  int n = 1;
+  while (n < leaves) n *= 2;
+  return n;
+}
+
+template <class Executor> class step_tables {
+ public:
+  step_tables(ops_limits const& l, int leaf)
+      : page_(l.page), leaf_(leaf), context_(l.context > 0 ? std::min(l.context, l.pages * l.page) : l.pages * l.page),
+        most_rows_(std::min({l.tokens, l.slices, l.outputs})),
+        staged_(std::size_t(3 * l.tokens + 3 * l.slices + l.outputs) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), all_(staged_.size()) {}
+
+  int most_leaves() const noexcept { return (context_ + leaf_ - 1) / leaf_; }
+
+  /// Packs s and copies it. The step before must have ended.
+  step_shape fill(Executor& e, step const& s) noexcept {
+    shape_ = {.rows = s.tokens, .sequences = s.slices, .outputs = s.outputs};
+    int end = 1;
+    for (int i = 0; i < s.slices; ++i) {
+      slice const& sl = s.slice_of[i];
+      end = std::max(end, sl.first_position + sl.rows);
+      shape_.longest = std::max(shape_.longest, sl.rows);
+      if (shape_.decoding == i && sl.rows == 1 && sl.first_row == i) ++shape_.decoding;
+    }
+    shape_.leaves = std::min(rounded_leaves((end + leaf_ - 1) / leaf_), std::max(most_leaves(), (end + leaf_ - 1) / leaf_));
+    shape_.pages_each = pages_for(shape_.leaves);
+    if (shape_.replays()) {
+      shape_.rows = shape_.sequences = shape_.decoding = std::min(rounded_rows(s.tokens), std::max(most_rows_, s.tokens));
+      shape_.outputs = std::min(shape_.rows, std::max(rounded_rows(s.outputs), s.outputs));
+    }
+    used_ = 0;
+    ids_ = take(shape_.rows), positions_ = take(shape_.rows), sequence_of_ = take(shape_.rows);
+    first_row_ = take(shape_.sequences), rows_ = take(shape_.sequences), first_position_ = take(shape_.sequences);
+    output_rows_ = take(shape_.outputs), pages_ = take(shape_.sequences * shape_.pages_each);
+    write(s);
+    e.upload(all_.data(), staged_.data(), used_ * sizeof(int));
+    return shape_;
+  }
+
+  kernel::global<token const> ids() const noexcept { return view(ids_, shape_.rows); }
+  kernel::global<int const> positions() const noexcept { return view(positions_, shape_.rows); }
+  kernel::global<int const> sequence_of() const noexcept { return view(sequence_of_, shape_.rows); }
+  kernel::global<int const> output_rows() const noexcept { return view(output_rows_, shape_.outputs); }
+  /// `count` sequences from `first` on.
+  kernel::sequences sequences(int first, int count) const noexcept {
+    auto const of = [&](std::size_t at) { return view(at + std::size_t(first), count); };
+    return {of(first_row_), of(rows_), of(first_position_), view(pages_ + std::size_t(first) * std::size_t(shape_.pages_each), count * shape_.pages_each), count, shape_.pages_each};
+  }
+
+ private:
+  int pages_for(int leaves) const noexcept { return (leaves * leaf_ + page_ - 1) / page_; }
+  std::size_t take(int n) noexcept {
+    std::size_t const at = used_;
+    used_ += std::size_t(n);
+    if (used_ > staged_.size()) __builtin_trap();   // sized for every step that the limits allow
+    return at;
+  }
+  kernel::global<int const> view(std::size_t at, int n) const noexcept { return {all_.data() + at, std::size_t(n)}; }
+  void write(step const& s) noexcept {
+    int* const to = staged_.data();
+    std::fill(to, to + used_, 0);
+    std::copy_n(s.ids, s.tokens, to + ids_);
+    std::copy_n(s.positions, s.tokens, to + positions_);
+    std::fill_n(to + sequence_of_, shape_.rows, -1);
+    for (int r = s.tokens; r < shape_.rows; ++r) to[positions_ + std::size_t(r)] = -1;
+    for (int i = 0; i < s.slices; ++i) {
+      slice const& sl = s.slice_of[i];
+      std::fill_n(to + sequence_of_ + sl.first_row, sl.rows, i);
+      to[first_row_ + std::size_t(i)] = sl.first_row, to[rows_ + std::size_t(i)] = sl.rows, to[first_position_ + std::size_t(i)] = sl.first_position;
+      std::copy_n(sl.pages, (sl.first_position + sl.rows + page_ - 1) / page_, to + pages_ + std::size_t(i) * std::size_t(shape_.pages_each));
+    }
+    std::copy_n(s.output_rows, s.outputs, to + output_rows_);
+  }
+
+  int page_, leaf_, context_, most_rows_;
+  staging_array<Executor, int> staged_;
+  device_array<Executor, int> all_;
+  step_shape shape_;
+  std::size_t used_ = 0, ids_ = 0, positions_ = 0, sequence_of_ = 0, first_row_ = 0, rows_ = 0, first_position_ = 0, output_rows_ = 0, pages_ = 0;
+};
+
+}  // namespace verbatim::cuda

@@ -1,0 +1,70 @@
+// Weights between host tensors and device memory: converted on the host, through a staging area, piece by piece.
+// Cost: a pass over the tensor on the host and a copy; the floor is the bus.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+
+#include "verbatim/backend/cuda/memory.hpp"
+#include "verbatim/core/bf16.hpp"
+#include "verbatim/core/tensor.hpp"
+
+namespace verbatim::cuda {
+
+template <class Executor> class weight_store {
+ public:
+  static constexpr std::size_t piece_bytes = std::size_t(4) << 20;
+  explicit weight_store(Executor& e) : executor_(e), staged_(piece_bytes) {}
+
+  /// to[i] = T(t[i]).
+  template <class T> void convert(T* to, tensor const& t, std::size_t count) {
+    with_elements(t, [&](auto const* from) { pieces(to, count, [&](T* piece, std::size_t first, std::size_t n) {
+      for (std::size_t i = 0; i < n; ++i) piece[i] = from_float<T>(to_float(from[first + i]));
+    }); });
+  }
+  /// to[i] = float(T(t[i])).
+  template <class T> void widen(float* to, tensor const& t, std::size_t count) {
+    with_elements(t, [&](auto const* from) { pieces(to, count, [&](float* piece, std::size_t first, std::size_t n) {
+      for (std::size_t i = 0; i < n; ++i) piece[i] = to_float(from_float<T>(to_float(from[first + i])));
+    }); });
+  }
+  template <class T> void write(T* to, T const* from, std::size_t count) {
+    pieces(to, count, [&](T* piece, std::size_t first, std::size_t n) { std::copy_n(from + first, n, piece); });
+  }
+  template <class T> void read(T* to, T const* from, std::size_t count) {
+    each_piece<T>(count, [&](T* piece, std::size_t first, std::size_t n) {
+      executor_.download(piece, from + first, n * sizeof(T));
+      executor_.wait();
+      std::copy_n(piece, n, to + first);
+    });
+  }
+  template <class T> void narrow(T* to, float const* from, std::size_t count) {
+    each_piece<float>(count, [&](float* piece, std::size_t first, std::size_t n) {
+      executor_.download(piece, from + first, n * sizeof(float));
+      executor_.wait();
+      for (std::size_t i = 0; i < n; ++i) to[first + i] = from_float<T>(piece[i]);
+    });
+  }
+
+ private:
+  template <class F> static void with_elements(tensor const& t, F&& f) {
+    if (t.type == dtype::f32) f(static_cast<float const*>(t.data));
+    else if (t.type == dtype::bf16) f(static_cast<bf16 const*>(t.data));
+    else f(static_cast<f16 const*>(t.data));
+  }
+  template <class T, class F> void each_piece(std::size_t count, F&& f) {
+    std::size_t const most = piece_bytes / sizeof(T);
+    for (std::size_t first = 0; first < count; first += most) f(reinterpret_cast<T*>(staged_.data()), first, std::min(most, count - first));
+  }
+  template <class T, class F> void pieces(T* to, std::size_t count, F&& fill) {
+    each_piece<T>(count, [&](T* piece, std::size_t first, std::size_t n) {
+      fill(piece, first, n);
+      executor_.upload(to + first, piece, n * sizeof(T));
+      executor_.wait();   // before the staging area is written again
+    });
+  }
+
+  Executor& executor_;
+  staging_array<Executor, unsigned char> staged_;
+};
+
+}  // namespace verbatim::cuda
