@@ -1,7 +1,6 @@
 // The two 16-bit floating-point formats of checkpoints, as storage with exact conversions.
 // Arithmetic is always done in f32; rounding to bf16 is to nearest even, as torch does.
 #pragma once
-#include <bit>
 #include <cstdint>
 
 #include "verbatim/core/host_device.hpp"
@@ -22,15 +21,11 @@ struct f16 {
 
 VERBATIM_HD constexpr float to_float(float x) noexcept { return x; }
 VERBATIM_HD constexpr float to_float(bf16 x) noexcept { return bits_as<float>(std::uint32_t(x.bits) << 16); }
-constexpr float to_float(f16 x) noexcept {
-  std::uint32_t const sign = std::uint32_t(x.bits & 0x8000u) << 16, exponent = (x.bits >> 10) & 31u;
-  std::uint32_t mantissa = x.bits & 0x3ffu;
-  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
-  if (exponent != 0) return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
-  if (mantissa == 0) return std::bit_cast<float>(sign);
-  int const shift = std::countl_zero(mantissa) - 21;  // subnormal: bring the leading one to bit 10
-  mantissa = (mantissa << shift) & 0x3ffu;
-  return std::bit_cast<float>(sign | (std::uint32_t(113 - shift) << 23) | (mantissa << 13));
+VERBATIM_HD constexpr float to_float(f16 x) noexcept {
+  std::uint32_t const sign = std::uint32_t(x.bits & 0x8000u) << 16, exponent = (x.bits >> 10) & 31u, mantissa = x.bits & 0x3ffu;
+  if (exponent == 31) return bits_as<float>(sign | 0x7f800000u | (mantissa << 13));
+  if (exponent != 0) return bits_as<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+  return bits_as<float>(sign | bits_as<std::uint32_t>(float(mantissa) * 0x1p-24f));   // subnormal, or zero: exact
 }
 
 /// Round to nearest even; NaN stays NaN (quiet).

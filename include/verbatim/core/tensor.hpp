@@ -34,12 +34,16 @@ inline std::string to_string(extents const& e) {
   return out + "]";
 }
 
+/// Where a tensor's data lie: in the host's memory, or in that of the device that the model runs on.
+enum class memory_space : std::uint8_t { host, device };
+
 /// Borrowed: whoever made it keeps name and data alive.
 struct tensor {
   std::string_view name;
   dtype type;
   extents shape;
   void const* data;
+  memory_space where = memory_space::host;
   constexpr std::size_t bytes() const noexcept { return std::size_t(shape.elements()) * size_of(type); }
 };
 

@@ -42,9 +42,12 @@ template <class Model, class Device, class T, class Attention = typename Device:
   }
 
   /// Whether tensors in memory can replace all weights. Throws checkpoint.50 to .54; changes nothing.
-  void check_weights(std::span<tensor const> tensors, rounding allow = rounding::exact) { loader_.check(tensors, allow); }
-  /// Replaces all weights in place by tensors that were checked.
-  void replace_weights(std::span<tensor const> tensors) noexcept { loader_.replace(ops_, tensors); }
+  void check_weights(std::span<tensor const> tensors, rounding allow = rounding::exact) { loader_.check(ops_, tensors, allow); }
+  /// Replaces all weights in place by tensors that were checked. When it returns they are no longer read. Throws device.4 alone.
+  void replace_weights(std::span<tensor const> tensors) {
+    loader_.replace(ops_, tensors);
+    if constexpr (requires { ops_.wait(); }) ops_.wait();
+  }
   /// See loader: what the weights are now, as a checkpoint would store them.
   std::vector<std::string> weight_names() const { return loader_.names(); }
   template <class F> bool read_weight(std::string_view name, F&& f) const { return loader_.read(ops_, name, std::forward<F>(f)); }

@@ -35,6 +35,9 @@ template <class Model, class Ops> class loader {
   /// Whether the backend keeps matrices in other formats than the checkpoint's.
   static constexpr bool takes_formats = std::is_constructible_v<matrix, int const*, int, int, weight_format>;
 
+  /// Whether tensors may lie in a device's memory.
+  static constexpr bool takes_device_memory = requires { requires Ops::reads_device_memory; };
+
   /// Shapes `w` by the tables and remembers where each tensor goes. `w` keeps its address.
   loader(model_config const& c, weights& w, weight_format format = weight_format::checkpoint) : tied_(c.tied) {
     w.layers.resize(std::size_t(c.layers));
@@ -73,14 +76,14 @@ template <class Model, class Ops> class loader {
   }
 
   /// Whether these tensors can replace all weights: throws as load() does, and changes nothing.
-  void check(std::span<tensor const> tensors, rounding allow) {
+  void check(Ops const& o, std::span<tensor const> tensors, rounding allow) {
     forget();
     for (tensor const& t : tensors) expect(t, allow);
     require_all();
-    if (tied_) check_tied(tensors);
+    if (tied_) check_tied(o, tensors);
   }
   /// Replaces the values by tensors that check() has passed.
-  void replace(Ops& o, std::span<tensor const> tensors) noexcept {
+  void replace(Ops& o, std::span<tensor const> tensors) {
     for (tensor const& t : tensors)
       if (auto const at = places_.find(t.name); at != places_.end()) put(o, at->second, t);
   }
@@ -116,13 +119,18 @@ template <class Model, class Ops> class loader {
   };
 
   /// A tied model may be given its head too, as state dictionaries have it: the same values, in whatever type.
-  static void check_tied(std::span<tensor const> tensors) {
+  static void check_tied(Ops const& o, std::span<tensor const> tensors) {
     auto const table = std::find_if(tensors.begin(), tensors.end(), [](tensor const& t) { return t.name == "model.embed_tokens.weight"; });
     for (tensor const& head : tensors)
-      if (head.name == "lm_head.weight" && head.data != table->data && !same_values(head, *table))
+      if (head.name == "lm_head.weight" && head.data != table->data && !same_values(o, head, *table))
         throw error("checkpoint", 58, "lm_head.weight: other values than model.embed_tokens.weight, which is this model's head too (tie_word_embeddings)");
   }
-  static bool same_values(tensor const& a, tensor const& b) {
+  static bool same_values(Ops const& o, tensor const& a, tensor const& b) {
+    if constexpr (requires { o.values_of(a); })
+      if (a.where != memory_space::host || b.where != memory_space::host) {
+        auto const x = o.values_of(a), y = o.values_of(b);
+        return std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0;
+      }
     if (a.type == b.type) return std::memcmp(a.data, b.data, a.bytes()) == 0;
     auto const at = [](tensor const& t, std::int64_t i) {
       if (t.type == dtype::f32) return static_cast<float const*>(t.data)[i];
@@ -174,6 +182,8 @@ template <class Model, class Ops> class loader {
     if (sizeof(typename Ops::value) == 2 && t.type != dtype::bf16 && allow == rounding::exact)
       throw error("checkpoint", 53, name + ": BF16 expected, " + std::string(name_of(t.type)) +
                                         " found, which bf16 cannot hold exactly in general (run the model in f32, or allow rounding)");
+    if (t.where == memory_space::device && !takes_device_memory)
+      throw error("checkpoint", 59, name + ": lies in the memory of a device, and this model runs on the CPU");
     p.seen = true;
     return &p;
   }

@@ -44,8 +44,13 @@ class staged {
 
   staged(staged&&) = default;
 
-  /// Adds a tensor of one's own.
+  /// Adds a tensor of one's own; what lies in a device's memory stays there, and the caller's.
   void copy(tensor const& t) {
+    if (t.where == memory_space::device) {
+      tensors_.push_back(t);
+      tensors_.back().name = copies_.emplace_back(std::string(t.name), nullptr).first;
+      return;
+    }
     auto& kept = copies_.emplace_back(std::string(t.name), std::make_unique<std::byte[]>(std::max<std::size_t>(t.bytes(), 1)));
     std::copy_n(static_cast<std::byte const*>(t.data), t.bytes(), kept.second.get());
     tensors_.push_back({kept.first, t.type, t.shape, kept.second.get()});

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "verbatim/backend/check.hpp"
 #include "verbatim/backend/cpu/threads.hpp"
@@ -50,6 +51,11 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   void load(vector& to, int part, tensor const& t) { store_.template widen<T>(to.row(part, 0), t, std::size_t(to.rows(part))); }
   void unload(matrix const& from, int part, int row, T* to) const { store_.read(to, from.row(part, row), std::size_t(from.columns())); }
   void unload(vector const& from, int part, T* to) const { store_.template narrow<T>(to, from.row(part, 0), std::size_t(from.rows(part))); }
+
+  /// Tensors may lie in this device's memory, and stay unchanged until wait() or the end of the next step.
+  static constexpr bool reads_device_memory = true;
+  std::vector<float> values_of(tensor const& t) const { return store_.values_of(t); }
+  void wait() { executor_.wait(); }
 
   // --- a step --------------------------------------------------------------------------------------------------------
   /// Runs `forward`, which calls what is below, for the step; gives its logits on the host.

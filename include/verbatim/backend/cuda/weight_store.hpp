@@ -1,12 +1,16 @@
-// Weights between host tensors and device memory: converted on the host, through a staging area, piece by piece.
-// Cost: a pass over the tensor on the host and a copy; the floor is the bus.
+// Weights from tensors into device memory, and back. Tensors of the host are converted there and go through a staging area, piece by
+// piece: a pass over the tensor and a copy, whose floor is the bus. Tensors of the device are copied, or converted by a kernel: the
+// floor is the device's bandwidth, and the source must stay as it is until wait() or the next step's end.
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
+#include <vector>
 
 #include "verbatim/backend/cuda/memory.hpp"
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/tensor.hpp"
+#include "verbatim/kernel/convert.hpp"
 
 namespace verbatim::cuda {
 
@@ -17,15 +21,31 @@ template <class Executor> class weight_store {
 
   /// to[i] = T(t[i]).
   template <class T> void convert(T* to, tensor const& t, std::size_t count) {
+    if (t.where == memory_space::device) return convert_there<T>(to, t, count);
     with_elements(t, [&](auto const* from) { pieces(to, count, [&](T* piece, std::size_t first, std::size_t n) {
       for (std::size_t i = 0; i < n; ++i) piece[i] = from_float<T>(to_float(from[first + i]));
     }); });
   }
   /// to[i] = float(T(t[i])).
   template <class T> void widen(float* to, tensor const& t, std::size_t count) {
+    if (t.where == memory_space::device) return convert_there<T>(to, t, count);
     with_elements(t, [&](auto const* from) { pieces(to, count, [&](float* piece, std::size_t first, std::size_t n) {
       for (std::size_t i = 0; i < n; ++i) piece[i] = to_float(from_float<T>(to_float(from[first + i])));
     }); });
+  }
+  /// The values of t, wherever it lies, as f32.
+  std::vector<float> values_of(tensor const& t) {
+    std::size_t const count = std::size_t(t.shape.elements());
+    std::vector<float> out(count);
+    with_elements(t, [&]<class From>(From const* from) {
+      if (t.where == memory_space::host) return void(std::transform(from, from + count, out.begin(), [](From x) { return to_float(x); }));
+      each_piece<From>(count, [&](From* piece, std::size_t first, std::size_t n) {
+        executor_.download(piece, from + first, n * sizeof(From));
+        executor_.wait();
+        for (std::size_t i = 0; i < n; ++i) out[first + i] = to_float(piece[i]);
+      });
+    });
+    return out;
   }
   template <class T> void write(T* to, T const* from, std::size_t count) {
     pieces(to, count, [&](T* piece, std::size_t first, std::size_t n) { std::copy_n(from + first, n, piece); });
@@ -50,6 +70,17 @@ template <class Executor> class weight_store {
     if (t.type == dtype::f32) f(static_cast<float const*>(t.data));
     else if (t.type == dtype::bf16) f(static_cast<bf16 const*>(t.data));
     else f(static_cast<f16 const*>(t.data));
+  }
+  /// to[i] = To(T(t[i])), both in device memory.
+  template <class T, class To> void convert_there(To* to, tensor const& t, std::size_t count) {
+    with_elements(t, [&]<class From>(From const* from) {
+      if constexpr (std::is_same_v<From, To> && (std::is_same_v<T, To>)) return executor_.copy(to, from, count * sizeof(To));
+      constexpr std::size_t most = std::size_t(1) << 30;   // of a launch: indices are int
+      for (std::size_t first = 0; first < count; first += most) {
+        std::size_t const n = std::min(most, count - first);
+        executor_.launch(kernel::convert_params<T, To, From>{{from + first, n}, {to + first, n}, int(n)});
+      }
+    });
   }
   template <class T, class F> void each_piece(std::size_t count, F&& f) {
     std::size_t const most = piece_bytes / sizeof(T);
