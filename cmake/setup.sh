@@ -37,4 +37,5 @@ need() {
 configure() {
   mkdir -p "$build_dir"
   cmake --preset release "$@" >"$build_dir/configure.log" 2>&1 || { cat "$build_dir/configure.log" >&2; exit 1; }
+  say "$(grep -o 'CUDA devices: .*' "$build_dir/configure.log")"
 }

@@ -3,35 +3,11 @@
 #include <cstring>
 #include <deque>
 
-#include "../model_runner.hpp"
-#include "verbatim/backend/cuda/ops.hpp"
+#include "device_model.hpp"
 
-using namespace model_test;
+using namespace device_model;
 
 namespace {
-
-model_config config_of(architecture arch, dtype type) {
-  model_config c;
-  c.arch = arch, c.type = type;
-  c.layers = 2, c.hidden = 72, c.intermediate = 136, c.vocabulary = 131;
-  c.heads = 6, c.kv_heads = 2, c.head_dim = 32, c.context = 512;
-  c.attention_bias = arch == architecture::qwen2;
-  c.tied = arch == architecture::qwen2;
-  if (arch == architecture::mistral) c.window = 37;
-  return c;
-}
-
-sequences some_sequences(int vocabulary) {
-  std::mt19937 random(7);
-  sequences all;
-  for (int length : {1, 2, 17, 65}) {
-    all.emplace_back();
-    for (int i = 0; i < length; ++i) all.back().push_back(token(random() % unsigned(vocabulary)));
-  }
-  return all;
-}
-
-constexpr numerics contract_of_leaves(int kv_leaf) { return {guarantee::batch_invariant, kv_leaf, cuda::emulated::contract.k_leaf}; }
 
 template <class Model, class T> void check(architecture arch, dtype type, double bound) {
   model_config const c = config_of(arch, type);
@@ -40,18 +16,11 @@ template <class Model, class T> void check(architecture arch, dtype type, double
   numerics const leaves = contract_of_leaves(32);
   auto const expected = run_model<Model, cuda::emulated, T>(c, source, all, {}, leaves);
   auto const on_cpu = run_model<Model, cpu::native, T>(c, source, all);
-  double worst = 0;
-  for (std::size_t s = 0; s < all.size(); ++s) {
-    auto const a = logprobs(expected, s, all[s]), b = logprobs(on_cpu, s, all[s]);
-    for (std::size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i]));
-  }
+  double const worst = largest_difference(expected, on_cpu, all);
   INFO("largest difference of log-probabilities " << worst);
   CHECK(worst > 0);
   CHECK(worst < bound);
-  for (plan const& p : {plan{16, 1, 1, 1}, plan{64, 2, 7, 2}, plan{32, 1, 40, 3}}) {
-    CAPTURE(p.page, p.chunk, p.seed);
-    CHECK(run_model<Model, cuda::emulated, T>(c, source, all, p, leaves) == expected);
-  }
+  check_plans<cuda::emulated, Model, T>(c, all, expected, leaves);
   if constexpr (sizeof(T) == 4)   // the comparison can fail; in bf16 rounding hides it here
     CHECK_FALSE(run_model<Model, cuda::emulated, T>(c, source, all, {}, contract_of_leaves(64)) == expected);
 }

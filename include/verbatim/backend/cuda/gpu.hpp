@@ -30,13 +30,17 @@ class gpu {
   void copy(void* to, void const* from, std::size_t bytes) noexcept;   ///< between places of the device
   void copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) noexcept;
   template <class Params> void launch(Params const& p) noexcept { enqueue(stream_, p); }
-  /// Runs what f enqueues: as a graph, which the first call with a key records.
+  /// Runs what f enqueues. The same key: the same launches. The first time they are launched one by one, which loads the kernels; the
+  /// second time they are recorded as a graph, which is replayed from then on.
   template <class F> void replay(std::uint64_t key, F&& f) {
-    auto const found = graphs_.find(key);
-    if (found != graphs_.end()) return run_graph(found->second);
-    start_recording();
-    f();
-    run_graph(graphs_[key] = finish_recording());
+    auto const [found, is_new] = graphs_.try_emplace(key, nullptr);
+    if (is_new) return f();
+    if (!found->second) {
+      start_recording();
+      f();
+      found->second = finish_recording();
+    }
+    run_graph(found->second);
   }
   void wait();
 
