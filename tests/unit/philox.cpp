@@ -12,7 +12,7 @@ static_assert(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa40938
 
 TEST_CASE("philox gives its published answers at run time") {
   philox_counter volatile_zero{};
-  for (auto& w : volatile_zero) w = std::uint32_t(std::getenv("PATH") == nullptr ? 0 : 0);
+  for (auto& w : volatile_zero.value) w = std::uint32_t(std::getenv("PATH") == nullptr ? 0 : 0);
   CHECK(philox(volatile_zero, philox_key_of(0)) == philox_counter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   CHECK(philox_key_of(0x299f31d0a4093822ull) == philox_key{0xa4093822, 0x299f31d0});
 }

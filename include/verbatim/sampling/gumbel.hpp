@@ -53,7 +53,7 @@ struct gumbel {
         std::fill(std::copy(x, row.data() + row.size(), padded), std::end(padded), masked);
         x = padded;
       }
-      if (!detail::any_at_least(x, detail::noise_block, bar - detail::noise_bound)) continue;
+      if (!detail::any_at_least(x, detail::noise_block, bar - noise_bound)) continue;
       noise.words(std::uint32_t(at), words);
       for (std::size_t k = 0; k < 4; ++k)
         for (std::uint32_t m = detail::may_win(x + 32 * k, words + 16 * k, bar); m; m &= m - 1) {

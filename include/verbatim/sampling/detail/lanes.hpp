@@ -10,6 +10,8 @@
 #include <immintrin.h>
 #endif
 
+#include "verbatim/numerics/ordered.hpp"
+
 namespace verbatim::detail {
 
 inline constexpr int lanes = 16;
@@ -106,14 +108,6 @@ inline double total(double_half const (&sum)[2]) noexcept {
   return t;
 }
 
-/// Floats as integers of the same order (NaN excluded); -0 is below +0.
-constexpr std::uint32_t key_of(float x) noexcept {
-  std::uint32_t const u = std::bit_cast<std::uint32_t>(x);
-  return u & 0x80000000u ? ~u : u | 0x80000000u;
-}
-constexpr float from_key(std::uint32_t k) noexcept {
-  return std::bit_cast<float>(k & 0x80000000u ? k & 0x7fffffffu : ~k);
-}
 inline float next_above(float t) noexcept { return t == 0 ? std::numeric_limits<float>::denorm_min() : from_key(key_of(t) + 1); }
 
 }  // namespace verbatim::detail

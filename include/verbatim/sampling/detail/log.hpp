@@ -1,26 +1,7 @@
-// Natural logarithm in double with bits that depend on nothing but the argument: every product-and-sum is an explicit fma,
-// so no compiler can contract it differently. For the few logarithms that a row needs; error below 2 ulp.
+// The logarithm of sampling (numerics/log.hpp), under the name that its files call.
 #pragma once
-#include <bit>
-#include <cmath>
-#include <cstdint>
+#include "verbatim/numerics/log.hpp"
 
 namespace verbatim::detail {
-
-/// log(x) for finite, normal x > 0.
-inline double log(double x) noexcept {
-  std::uint64_t const u = std::bit_cast<std::uint64_t>(x);
-  // Split into 2^e * m with m in [sqrt(1/2), sqrt(2)): the subtraction moves the split point of the mantissa to sqrt(1/2).
-  constexpr std::uint64_t split = 0x3fe6a09e667f3bcdull;
-  std::int64_t const e = std::int64_t(u - split) >> 52;
-  double const f = std::bit_cast<double>(u - (std::uint64_t(e) << 52)) - 1.0;   // exact
-  double const s = f / (2.0 + f), z = s * s;                                    // log(1 + f) = 2 artanh(s)
-  double r = 2.0 / 25;
-  for (int k = 23; k >= 3; k -= 2) r = std::fma(r, z, 2.0 / k);
-  double const tail = z * r * s;
-  double const log_m = std::fma(2.0, s, tail);
-  constexpr double ln2_high = 0x1.62e42fefa3800p-1, ln2_low = 0x1.ef35793c76730p-45;
-  return std::fma(double(e), ln2_high, std::fma(double(e), ln2_low, log_m));
-}
-
+using math::log;
 }  // namespace verbatim::detail

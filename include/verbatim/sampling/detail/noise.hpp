@@ -1,49 +1,32 @@
-// The random numbers behind Gumbel noise, one per (seed, position, token id), and a cheap test of which ids can still win.
-// An id's number has 48 bits: the upper 16 decide for nearly all ids that they cannot win; the lower 32 are drawn for the
-// others. 128 consecutive ids share sixteen counters for their upper bits: id = 128 b + 32 k + 16 h + j takes half h of word
-// k of counter 16 b + j, so that they come out of vector registers in the order of ids.
+// Many numbers of numerics/noise.hpp at a time, and a cheap test of which ids can still win.
 #pragma once
-#include "verbatim/core/philox.hpp"
 #include "verbatim/core/token.hpp"
+#include "verbatim/numerics/noise.hpp"
 #include "verbatim/sampling/detail/lanes.hpp"
-#include "verbatim/sampling/detail/log.hpp"
 
 namespace verbatim::detail {
 
 inline constexpr std::size_t noise_block = 128;
-inline constexpr std::uint32_t noise_domain = 0x67756d62u;
-/// Above the largest noise, -log(-log(1 - 2^-49)) = 33.96.
-inline constexpr float noise_bound = 34.0f;
-
 /// The noise at one position of one seed.
 class noise_stream {
  public:
-  noise_stream(std::uint64_t seed, int position) noexcept : key_(philox_key_of(seed)), position_(std::uint32_t(position)) {
-    philox_key k = key_;
+  noise_stream(std::uint64_t seed, int position) noexcept : own_{philox_key_of(seed), std::uint32_t(position)} {
+    philox_key k = own_.key;
     for (auto& round : keys_) round[0] = k[0], round[1] = k[1], k = {k[0] + philox_weyl[0], k[1] + philox_weyl[1]};
   }
-  /// Gumbel noise of an id, given the upper bits of its number.
-  double gumbel(token id, std::uint32_t upper) const noexcept {
-    std::uint32_t const lower = philox({std::uint32_t(id), position_, 1, noise_domain}, key_)[0];
-    double const w = (double(std::uint64_t(upper) << 32 | lower) + 0.5) * 0x1p-48;
-    return -detail::log(-detail::log(1.0 - w));   // 1 - w is exact: w is a multiple of 2^-49
-  }
-  double gumbel(token id) const noexcept {
-    std::uint32_t const i = std::uint32_t(id);
-    std::uint32_t const word = philox({i / 128 * 16 + i % 16, position_, 0, noise_domain}, key_)[i / 32 % 4];
-    return gumbel(id, i / 16 % 2 ? word >> 16 : word & 0xffffu);
-  }
+  double gumbel(token id, std::uint32_t upper) const noexcept { return own_.value(id, upper); }
+  double gumbel(token id) const noexcept { return own_.value(id); }
   /// words[16 k + j]: word k of counter j of the block of ids that starts at `first`, a multiple of 128.
   void words_plain(std::uint32_t first, std::uint32_t* words) const noexcept {
     for (std::uint32_t j = 0; j < 16; ++j) {
-      auto const w = philox({first / 8 + j, position_, 0, noise_domain}, key_);
+      auto const w = own_.words(first / 8 + j);
       for (std::uint32_t k = 0; k < 4; ++k) words[16 * k + j] = w[k];
     }
   }
 #if defined(__AVX512F__)
   void words(std::uint32_t first, std::uint32_t* words) const noexcept {
     __m512i const even = _mm512_add_epi64(_mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), _mm512_set1_epi64(first / 8));
-    __m512i const at = _mm512_set1_epi64(position_), domain = _mm512_set1_epi64(noise_domain);
+    __m512i const at = _mm512_set1_epi64(own_.position), domain = _mm512_set1_epi64(noise_domain);
     __m512i a[4] = {even, at, _mm512_setzero_si512(), domain};
     __m512i b[4] = {_mm512_add_epi64(even, _mm512_set1_epi64(1)), at, _mm512_setzero_si512(), domain};
     for (auto const& key : keys_) round(a, key), round(b, key);
@@ -67,8 +50,7 @@ class noise_stream {
     c[1] = p1, c[3] = p0;
   }
 #endif
-  philox_key key_;
-  std::uint32_t position_;
+  gumbel_noise own_;
   std::uint64_t keys_[10][2];
 };
 

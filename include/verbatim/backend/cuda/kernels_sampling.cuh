@@ -1,0 +1,6 @@
+// Sampling. Include in one translation unit of a program (verbatim::cuda does).
+#pragma once
+#include "verbatim/backend/cuda/launch.cuh"
+#include "verbatim/kernel/sampling.hpp"
+
+VERBATIM_CUDA_KERNEL(verbatim::kernel::sample_rows);
