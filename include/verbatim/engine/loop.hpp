@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "verbatim/backend/step.hpp"
+#include "verbatim/engine/device_sampling.hpp"
 #include "verbatim/engine/engine.hpp"
 #include "verbatim/engine/load.hpp"
 #include "verbatim/engine/order_desk.hpp"
@@ -27,7 +28,7 @@ template <class P> class loop {
   loop(loaded_parts<P>& parts, inbox& jobs, engine_config const& c)
       : parts_(&parts), roster_(parts, jobs, c), desk_(parts, jobs, roster_), max_batch_(c.max_batch), chunk_(chunk_of<P>(c)) {
     std::size_t const rows = std::size_t(parts.limits.tokens), outputs = std::size_t(parts.limits.outputs);
-    ids_.resize(rows), positions_.resize(rows), output_rows_.resize(outputs), tasks_.resize(outputs);
+    ids_.resize(rows), positions_.resize(rows), output_rows_.resize(outputs), tasks_.resize(outputs), wanted_.resize(outputs), results_.resize(outputs);
     slices_.reserve(std::size_t(parts.limits.slices)), in_step_.reserve(std::size_t(parts.limits.slices));
     tops_.resize(outputs * std::size_t(max_logprobs()));
     spare_row_.resize(std::size_t(parts.config.vocabulary));
@@ -85,6 +86,7 @@ template <class P> class loop {
     continuation_type* who;
     int target;
     drawn result;
+    bool done;   ///< by the backend
   };
   struct planned {
     continuation_type* who;
@@ -161,7 +163,7 @@ template <class P> class loop {
       bool const scores = g.wants_prompt() && position + 1 < c.prompt_size() && position + 1 >= g.scored;
       bool const samples = position + 1 == known && g.ask().max_tokens > 0;
       if (!scores && !samples) continue;
-      tasks_[std::size_t(step_.outputs)] = {&c, scores ? position + 1 : -1, {}};
+      tasks_[std::size_t(step_.outputs)] = {&c, scores ? position + 1 : -1, {}, false};
       output_rows_[std::size_t(step_.outputs++)] = row;
     }
   }
@@ -170,12 +172,13 @@ template <class P> class loop {
     auto& book = roster_.book();
     for (auto const& copy : book.copies()) parts_->model->backend().copy_page(copy.from, copy.to);
     book.copies_done();
-    auto const logits = parts_->model->forward(step_);
+    auto const logits = forward();
     auto const row_of = [&](int i) {
       return std::span<float>(logits.data + std::size_t(i) * logits.stride, std::size_t(logits.vocabulary));
     };
-    parts_->model->backend().parallel(step_.outputs, [&](int i) {
+    if (!all_done_) parts_->model->backend().parallel(step_.outputs, [&](int i) {
       task& t = tasks_[std::size_t(i)];
+      if (t.done) return;
       if (t.target >= 0) t.result.token = score_token(row_of(i), t.who->ids[std::size_t(t.target)], top_of(i, t.who->owner->scored_top));
       else if (!forks(*t.who)) t.result = pick(*t.who, row_of(i), top_of(i, t.who->owner->ask().top_logprobs));
     });
@@ -187,6 +190,37 @@ template <class P> class loop {
     ++roster_.stats().steps;
     for (int i = 0; i < step_.outputs; ++i) collect(i, row_of(i));
     finish_scored();
+  }
+
+  /// The model's pass, and where the backend samples, what it can do of the tasks.
+  logits_view forward() {
+    auto& model = *parts_->model;
+    if constexpr (samples_on_device<P, typename loaded_parts<P>::model_type>) {
+      std::size_t const n = std::size_t(step_.outputs);
+      for (std::size_t i = 0; i < n; ++i) wanted_[i] = wanted_of(tasks_[i]);
+      auto const logits = model.forward(step_, std::span<kernel::sampling_row const>(wanted_).first(n), std::span(results_).first(n));
+      all_done_ = true;
+      for (std::size_t i = 0; i < n; ++i) all_done_ = take_result(tasks_[i], wanted_[i], results_[i]) && all_done_;
+      return logits;
+    } else {
+      return model.forward(step_);
+    }
+  }
+  kernel::sampling_row wanted_of(task const& t) const {
+    auto const& c = *t.who;
+    request const& ask = c.owner->ask();
+    if (t.target >= 0) return c.owner->scored_top > 0 ? kernel::sampling_row{} : kernel::sampling_row{.wanted = kernel::sampling_row::what::score, .target = c.ids[std::size_t(t.target)]};
+    if (forks(c) || ask.top_logprobs > 0) return {};
+    return sampling_row_of(c.sampling, c.history(), int(c.ids.size()), c.given(), ask.logprobs != logprobs_mode::processed);
+  }
+  /// False: the row is the host's.
+  static bool take_result(task& t, kernel::sampling_row const& w, kernel::sampling_result const& r) {
+    if (w.wanted == kernel::sampling_row::what::nothing) return false;
+    bool const raw_only = t.target < 0 && t.who->owner->ask().logprobs == logprobs_mode::raw;
+    t.result.token = raw_only ? sampled{r.id, r.raw_logprob, r.raw_rank} : sampled{r.id, r.logprob, r.rank};
+    t.result.raw = w.raw ? r.raw_logprob : 0;
+    t.result.forced = t.target < 0 && w.target >= 0;
+    return t.done = true;
   }
 
   std::span<score> top_of(int output, int n) {
@@ -262,6 +296,9 @@ template <class P> class loop {
   std::vector<token> ids_;
   std::vector<int> positions_, output_rows_;
   std::vector<task> tasks_;
+  std::vector<kernel::sampling_row> wanted_;
+  std::vector<kernel::sampling_result> results_;
+  bool all_done_ = false;
   std::vector<score> tops_;
   std::vector<float> spare_row_;
   step step_{};

@@ -59,6 +59,11 @@ template <class Model, class Device, class T, class Attention = typename Device:
     else return Model::forward(ops_, weights_, s);
   }
 
+  /// The same on a backend that samples: see ops<cuda::…>::run.
+  template <class Wanted, class Results> logits_view forward(step const& s, Wanted const& wanted, Results const& results) requires requires(backend_type& o) { o.run(s, [] {}, wanted, results); } {
+    return ops_.run(s, [&] { Model::forward(ops_, weights_, s); }, wanted, results);
+  }
+
   std::uint64_t version() const noexcept { return version_; }
   std::size_t weight_bytes() const noexcept { return loader_.bytes(); }
   std::size_t kv_bytes() const noexcept { return ops_.kv_bytes(); }

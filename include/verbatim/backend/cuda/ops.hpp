@@ -5,6 +5,7 @@
 // one copy of logits back. Not thread-safe: one step at a time. Errors: device.* from construction and from the step that failed.
 #pragma once
 #include <algorithm>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@
 #include "verbatim/kernel/rms_norm.hpp"
 #include "verbatim/kernel/rope_append.hpp"
 #include "verbatim/kernel/rowwise.hpp"
+#include "verbatim/kernel/sampling.hpp"
 
 namespace verbatim {
 
@@ -40,7 +42,8 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
       : config_(c), limits_(checked(c, limits, contract)), leaf_(contract.kv_leaf), pool_(limits.threads, limits.pin_threads), store_(executor_),
         tables_(limits, contract.kv_leaf), frequencies_(std::size_t(c.head_dim / 2)), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
         sine_(cosine_.size()), layer_kv_(std::size_t(limits.pages) * page_elements()), kv_(2 * std::size_t(c.layers) * layer_kv_),
-        partial_(partial_room()), workspace_(workspace_room()), logits_(std::size_t(limits.outputs) * std::size_t(c.vocabulary)), host_logits_(logits_.size()) {
+        partial_(partial_room()), workspace_(workspace_room()), logits_(std::size_t(limits.outputs) * std::size_t(c.vocabulary)), host_logits_(logits_.size()),
+        wanted_(std::size_t(limits.outputs)), results_(wanted_.size()), host_wanted_(wanted_.size()), host_results_(wanted_.size()) {
     auto const f = rope_frequencies(c);
     store_.write(frequencies_.data(), f.data(), f.size());
   }
@@ -58,14 +61,22 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   void wait() { executor_.wait(); }
 
   // --- a step --------------------------------------------------------------------------------------------------------
-  /// Runs `forward`, which calls what is below, for the step; gives its logits on the host.
-  template <class F> logits_view run(step const& s, F&& forward) {
+  /// Runs `forward`, which calls what is below, for the step. Where rows of `wanted` (one an output, or none at all) want something, that
+  /// is done on the device, and `results` are written; the logits of the other rows, and only those, are there on the host afterwards.
+  template <class F> logits_view run(step const& s, F&& forward, std::span<kernel::sampling_row const> wanted = {}, std::span<kernel::sampling_result> results = {}) {
     shape_ = tables_.fill(executor_, s);
     if (shape_.replays()) executor_.replay(shape_.key(), forward);
     else forward();
-    if (s.outputs > 0) executor_.download(host_logits_.data(), logits_.data(), std::size_t(s.outputs) * std::size_t(config_.vocabulary) * sizeof(float));
+    std::size_t const row = std::size_t(config_.vocabulary);
+    auto const sampled_here = [&](int i) { return !wanted.empty() && wanted[std::size_t(i)].wanted != kernel::sampling_row::what::nothing; };
+    for (int first = 0, end; first < s.outputs; first = end + 1) {   // runs of rows that the host wants
+      for (end = first; end < s.outputs && !sampled_here(end); ++end) {}
+      if (end > first) executor_.download(host_logits_.data() + std::size_t(first) * row, logits_.data() + std::size_t(first) * row, std::size_t(end - first) * row * sizeof(float));
+    }
+    if (!wanted.empty()) sample(wanted);
     executor_.wait();
-    return {host_logits_.data(), s.outputs, std::size_t(config_.vocabulary), config_.vocabulary};
+    if (!wanted.empty()) std::copy_n(host_results_.data(), wanted.size(), results.begin());
+    return {host_logits_.data(), s.outputs, row, config_.vocabulary};
   }
 
   void begin(step const&) {
@@ -216,6 +227,13 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   }
   static kernel::global<T> all(rows x) noexcept { return {x.data, std::size_t(x.rows) * x.stride}; }
 
+  void sample(std::span<kernel::sampling_row const> wanted) {
+    std::copy(wanted.begin(), wanted.end(), host_wanted_.data());
+    executor_.upload(wanted_.data(), host_wanted_.data(), wanted.size() * sizeof(kernel::sampling_row));
+    executor_.launch(kernel::sample_rows{logits_, wanted_, results_, int(wanted.size()), config_.vocabulary});
+    executor_.download(host_results_.data(), results_.data(), wanted.size() * sizeof(kernel::sampling_result));
+  }
+
   template <class Out> void multiply(rows x, matrix const& w, vector const& bias, kernel::global<Out> y) {
     Linear::enqueue(executor_, kernel::linear_params<T, Out>{all(x), w.all(), bias.all(), y, x.rows, w.outputs(), w.columns()});
   }
@@ -236,6 +254,10 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   std::size_t used_ = 0;
   array<float> logits_;
   cuda::staging_array<executor, float> host_logits_;
+  array<kernel::sampling_row> wanted_;
+  array<kernel::sampling_result> results_;
+  cuda::staging_array<executor, kernel::sampling_row> host_wanted_;
+  cuda::staging_array<executor, kernel::sampling_result> host_results_;
 };
 
 }  // namespace verbatim

@@ -1,0 +1,28 @@
+// Which rows of a step a backend that samples (kernel/sampling.hpp) may finish by itself, and what it is asked for each. The bits are the
+// same wherever a row is finished.
+#pragma once
+#include <type_traits>
+
+#include "verbatim/engine/pipeline.hpp"
+#include "verbatim/kernel/sampling.hpp"
+
+namespace verbatim::detail {
+
+/// Whether P's backend samples, and P's chain is the one whose bits it has.
+template <class P, class Model> concept samples_on_device =
+    std::is_same_v<typename P::sampler, full_sampler> &&
+    requires(Model& m, step const& s, std::span<kernel::sampling_row const> wanted, std::span<kernel::sampling_result> results) { m.forward(s, wanted, results); };
+
+template <class... Stages> bool any_active(sampling_params const& p, row_history const& h, int position) {
+  return (is_active<Stages>(prepare_stage<Stages>(p, h, position)) || ...);
+}
+
+/// The job of a row that samples; it wants nothing where a stage that only the host has is active.
+inline kernel::sampling_row sampling_row_of(sampling_params const& p, row_history const& h, int position, token given, bool raw) {
+  if (any_active<logit_bias, bad_words, min_tokens, repetition_penalty, presence_penalty, frequency_penalty>(p, h, position)) return {};
+  auto const noise = gumbel::prepare(p, h, position);
+  return {.wanted = kernel::sampling_row::what::sample, .target = given, .temperature = temperature::prepare(p, h).value, .top_k = top_k::prepare(p, h).k,
+          .top_p = top_p::prepare(p, h).p, .min_ratio = min_p::prepare(p, h).log_ratio, .noise = noise.noise, .position = noise.position, .seed = noise.seed, .raw = raw};
+}
+
+}  // namespace verbatim::detail
