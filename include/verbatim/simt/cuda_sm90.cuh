@@ -48,13 +48,11 @@ struct cuda_sm90_grid : cuda_grid {
   /// A matrix at a byte of shared memory, which lies at a multiple of 32 in a row that starts a pattern.
   __device__ __forceinline__ std::uint64_t descriptor(int offset) const { return matrix_descriptor(address(offset)); }
 
-  // 9.7.15.7. The empty statements tie accumulators, which compilers take for done, to the place where they are.
-  template <int N> __device__ __forceinline__ void mma_fence(accumulator<N>& c) const {
-    hold(c);
-    asm volatile("wgmma.fence.sync.aligned;" ::: "memory");
-  }
+  // 9.7.15.7. ptxas wants a fence before each batch and injects one otherwise.
+  __device__ __forceinline__ void mma_fence() const { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
   template <int N> __device__ __forceinline__ void multiply(accumulator<N>& c, std::uint64_t a, std::uint64_t b, bool add) const { wgmma(c.value, a, b, add); }
   __device__ __forceinline__ void mma_commit() const { asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"); }
+  /// Compilers take accumulators for done after `multiply`; empty statements that change them keep reads behind the wait.
   template <int Left, int N> __device__ __forceinline__ void mma_wait(accumulator<N>& c) const {
     asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(Left) : "memory");
     if constexpr (Left == 0) hold(c);

@@ -78,8 +78,8 @@ class host_sm90_grid : private host_grid {
   void proxy_fence() const { block_->proxy_fence(); }
 
   std::uint64_t descriptor(int offset) const { return matrix_descriptor(std::uint32_t(offset)); }
-  template <int N> void mma_fence(accumulator<N>&, location w = location::current()) const {
-    block_->in_step({step::fence, 0, 0, N, w});
+  void mma_fence(location w = location::current()) const {
+    block_->in_step({step::fence, 0, 0, 0, w});
     block_->fence();
   }
   template <int N> void multiply(accumulator<N>& c, std::uint64_t a, std::uint64_t b, bool add, location w = location::current()) const {

@@ -62,9 +62,9 @@ concept sm90_grid = requires(G const g, barrier b, int i, std::uint64_t d, globa
   g.wait(b, i);                                      // until the phase of parity i, the current one or the one before, has ended
   g.copy_bulk(i, m, i, i, b, eviction::first, origin::settled);   // to shared byte, from, its element, elements, who is told
   g.proxy_fence();                                   // between ordinary accesses to shared memory and those of copies and products
-  // Products of 64 rows by N rows, k contiguous in both. From mma_fence on until mma_wait no accumulator is touched.
+  // Products of 64 rows by N rows, k contiguous in both. From a fence on until the wait no accumulator is touched.
   { g.descriptor(i) } -> std::same_as<std::uint64_t>;
-  g.mma_fence(c);
+  g.mma_fence();                                     // before products, if something else touched their accumulators or barriers were waited for
   g.multiply(c, d, d, true);                         // c = a b^T, plus c if true
   g.mma_commit();
   g.template mma_wait<0>(c);                         // until all but so many of the committed groups are done
