@@ -6,7 +6,9 @@
 
 #define VERBATIM_D8(i) "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
 #define VERBATIM_D32(i) VERBATIM_D8(i), VERBATIM_D8(i + 8), VERBATIM_D8(i + 16), VERBATIM_D8(i + 24)
-#define VERBATIM_N0 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define VERBATIM_N0 \
+  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
+  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
 #define VERBATIM_N1 \
   "%32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
   "%48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, %61, %62, %63"
@@ -28,7 +30,8 @@ __device__ __forceinline__ void wgmma(float (&d)[8], std::uint64_t a, std::uint6
   asm volatile(VERBATIM_WGMMA("16", "%0, %1, %2, %3, %4, %5, %6, %7", "%8", "%9", "%10") : VERBATIM_D8(0) : "l"(a), "l"(b), "r"(int(add)));
 }
 __device__ __forceinline__ void wgmma(float (&d)[16], std::uint64_t a, std::uint64_t b, bool add) {
-  asm volatile(VERBATIM_WGMMA("32", "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15", "%16", "%17", "%18") : VERBATIM_D8(0), VERBATIM_D8(8) : "l"(a), "l"(b), "r"(int(add)));
+  asm volatile(VERBATIM_WGMMA("32", "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15", "%16", "%17", "%18")
+               : VERBATIM_D8(0), VERBATIM_D8(8) : "l"(a), "l"(b), "r"(int(add)));
 }
 __device__ __forceinline__ void wgmma(float (&d)[32], std::uint64_t a, std::uint64_t b, bool add) {
   asm volatile(VERBATIM_WGMMA("64", VERBATIM_N0, "%32", "%33", "%34") : VERBATIM_D32(0) : "l"(a), "l"(b), "r"(int(add)));
@@ -37,7 +40,8 @@ __device__ __forceinline__ void wgmma(float (&d)[64], std::uint64_t a, std::uint
   asm volatile(VERBATIM_WGMMA("128", VERBATIM_N0 ", " VERBATIM_N1, "%64", "%65", "%66") : VERBATIM_D32(0), VERBATIM_D32(32) : "l"(a), "l"(b), "r"(int(add)));
 }
 __device__ __forceinline__ void wgmma(float (&d)[128], std::uint64_t a, std::uint64_t b, bool add) {
-  asm volatile(VERBATIM_WGMMA("256", VERBATIM_N0 ", " VERBATIM_N1 ", " VERBATIM_N2 ", " VERBATIM_N3, "%128", "%129", "%130") : VERBATIM_D32(0), VERBATIM_D32(32), VERBATIM_D32(64), VERBATIM_D32(96) : "l"(a), "l"(b), "r"(int(add)));
+  asm volatile(VERBATIM_WGMMA("256", VERBATIM_N0 ", " VERBATIM_N1 ", " VERBATIM_N2 ", " VERBATIM_N3, "%128", "%129", "%130")
+               : VERBATIM_D32(0), VERBATIM_D32(32), VERBATIM_D32(64), VERBATIM_D32(96) : "l"(a), "l"(b), "r"(int(add)));
 }
 
 }  // namespace verbatim::simt

@@ -60,7 +60,9 @@ class host_sm90_grid : private host_grid {
   // What is stored, and what the launch before may have stored, comes after the wait for that launch.
   template <class T, class Index> auto load(global<T> m, Index i, location w = location::current()) const { return host_grid::load(waited(m, w), i, w); }
   template <class T, class Index> void store(global<T> m, Index i, T v, location w = location::current()) const { host_grid::store(waited(m, w), i, v, w); }
-  template <int N, class T, class Index> auto load_pack(global<T> m, Index i, location w = location::current()) const { return host_grid::load_pack<N>(waited(m, w), i, w); }
+  template <int N, class T, class Index> auto load_pack(global<T> m, Index i, location w = location::current()) const {
+    return host_grid::load_pack<N>(waited(m, w), i, w);
+  }
   template <int N, class T, class Index> void store_pack(global<T> m, Index i, pack<T, N> const& p, location w = location::current()) const {
     host_grid::store_pack<N>(waited(m, w), i, p, w);
   }
@@ -72,7 +74,7 @@ class host_sm90_grid : private host_grid {
   void wait(barrier b, int parity, location w = location::current()) const { block_->wait(b, parity, w); }
   template <class T, class Index>
   void copy_bulk(int to, global<T const> m, Index from, int count, barrier b, eviction, origin of, location w = location::current()) const {
-    if (count < 0 || from < 0 || std::size_t(from) + std::size_t(count) > m.size) throw defect(defect::kind::out_of_bounds, "a bulk copy ends outside its source" + host_block::at(w));
+    if (count < 0 || std::size_t(from) + std::size_t(count) > m.size) throw defect(defect::kind::out_of_bounds, "a bulk copy ends outside its source" + host_block::at(w));
     block_->copy_bulk(to, m.data + from, std::size_t(count) * sizeof(T), b, of == origin::dependent, w);
   }
   void proxy_fence() const { block_->proxy_fence(); }
@@ -106,7 +108,7 @@ class host_sm90_grid : private host_grid {
   }
   template <int Left, int N> void mma_wait(accumulator<N>&, location w = location::current()) const {
     block_->in_step({step::wait, 0, 0, Left, w});
-    block_->complete(Left);
+    block_->complete(Left, w);
   }
   template <int Count> void registers_decrease(location w = location::current()) const { registers(Count, false, w); }
   template <int Count> void registers_increase(location w = location::current()) const { registers(Count, true, w); }

@@ -63,11 +63,10 @@ class host_sm90_block {
   }
 
   void sync(location where) {
-    arrive_all(gate_, 0, int(threads_.size()), where);
+    arrive_all(gate_, 0, int(threads_.size()), true, where);
   }
   void sync_warp(location where) {
-    int const first = current_ / warp_lanes * warp_lanes;
-    arrive_all(warps_[std::size_t(current_ / warp_lanes)], first, warp_lanes, where);
+    arrive_all(warps_[std::size_t(current_ / warp_lanes)], current_ / warp_lanes * warp_lanes, warp_lanes, true, where);
   }
 
   // Barriers, 9.7.13.15.
@@ -80,8 +79,10 @@ class host_sm90_block {
     if (c.kind != content::nothing && c.kind != content::a_barrier) fail(rule::barrier_use, "a barrier over other data", where);
     c.write(content::a_barrier, current_, me().seen.known[std::size_t(current_)]);
     barrier_at_[std::size_t(b.offset / 8)] = int(barriers_.size());
-    barriers_.push_back({.arrivals = arrivals, .pending = arrivals, .maker = current_, .made = me().seen.known[std::size_t(current_)]});
-    barriers_.back().gathering.reset(components());
+    counter made;
+    made.arrivals = made.pending = arrivals, made.maker = current_, made.made = me().seen.known[std::size_t(current_)];
+    made.gathering.reset(components());
+    barriers_.push_back(made);
   }
   void arrive(barrier b, int bytes, location where) {
     counter& c = find(b, false, where);
@@ -159,7 +160,9 @@ class host_sm90_block {
   /// The group that products belong to until the next commit.
   std::uint32_t issue() { return me().issued = me().committed + 1; }
   void commit() { ++me().committed; }
-  void complete(int but) {
+  /// A warp waits as one (.sync.aligned): before, some of its threads would still be reading what another one lets go.
+  void complete(int but, location where) {
+    arrive_all(warps_[std::size_t(current_ / warp_lanes)], current_ / warp_lanes * warp_lanes, warp_lanes, false, where);
     auto& t = me();
     if (t.committed > std::uint32_t(but)) t.completed = std::max(t.completed, t.committed - std::uint32_t(but));
     t.seen.learn(std::size_t(first_warp() + current_ / warp_lanes), t.completed);
@@ -205,12 +208,10 @@ class host_sm90_block {
     location where{};
   };
   struct counter {
-    int arrivals, pending;
+    int arrivals = 0, pending = 0, maker = 0;
     std::int64_t bytes = 0;
-    std::uint32_t phase = 0;
+    std::uint32_t made = 0, phase = 0;
     bool observed = false;
-    int maker;
-    std::uint32_t made;
     detail::history gathering, ended;
   };
   struct copy {
@@ -267,19 +268,20 @@ class host_sm90_block {
     for (auto& t : threads_)
       if (t.waiting && t.waits_for == what) t.waiting = false;
   }
-  void arrive_all(meeting& m, int first, int count, location where) {
+  void arrive_all(meeting& m, int first, int count, bool orders, location where) {
     if (m.arrived > 0 && (m.where.line() != where.line() || std::strcmp(m.where.file_name(), where.file_name())))
       throw defect(defect::kind::divergent_barrier, "thread " + std::to_string(current_) + " reaches a barrier" + at(where) + ", others wait" + at(m.where));
     m.where = where;
     if (++m.arrived < count) return park(gate, where);
     m.arrived = 0;
+    for (int i = first; i < first + count; ++i) threads_[std::size_t(i)].waiting = false;
+    if (!orders) return;
     detail::history all = me().seen;
     for (int i = first; i < first + count; ++i) all.join(threads_[std::size_t(i)].seen);
     for (int i = first; i < first + count; ++i) {
       thread& t = threads_[std::size_t(i)];
       t.seen = all;
       ++t.seen.known[std::size_t(i)];
-      t.waiting = false;
     }
   }
   counter& find(barrier b, bool by_copy, location where) {
@@ -325,12 +327,15 @@ class host_sm90_block {
     if (c.kind == content::landing) fail(rule::not_acquired, "a write over a copy under way: " + place_of(offset), where);
     if (!c.written_before(me().seen, false)) fail(rule::not_acquired, "a write over what was not waited for: " + place_of(offset), where);
     if (!c.read_before(me().seen, first_warp(), false)) fail(rule::not_released, "a write over what others may still read: " + place_of(offset), where);
-    if (!c.written_before(me().seen, asynchronous) || !c.read_before(me().seen, first_warp(), asynchronous)) fail(rule::no_fence, "a copy over ordinary accesses without a fence: " + place_of(offset), where);
+    if (!c.written_before(me().seen, asynchronous) || !c.read_before(me().seen, first_warp(), asynchronous))
+      fail(rule::no_fence, "a copy over ordinary accesses without a fence: " + place_of(offset), where);
   }
   void check_end() try {
     if (!landing_.empty()) fail(rule::in_flight, "the block ends before a copy that it asked for", landing_.front().where);
-    for (auto const& t : threads_)
-      if (t.steps != steps_[std::size_t(t.id / warpgroup_threads)].size()) fail(rule::divergent, "thread " + std::to_string(t.id) + " leaves out what its warpgroup does", steps_[std::size_t(t.id / warpgroup_threads)][t.steps].where);
+    for (auto const& t : threads_) {
+      auto const& all = steps_[std::size_t(t.id / warpgroup_threads)];
+      if (t.steps != all.size()) fail(rule::divergent, "thread " + std::to_string(t.id) + " leaves out what its warpgroup does", all[t.steps].where);
+    }
   } catch (...) {
     problem_ = std::current_exception();
   }

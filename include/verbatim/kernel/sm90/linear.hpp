@@ -170,11 +170,11 @@ template <class Grid, class Out, int Rows, int Groups> VERBATIM_KERNEL void mult
 
 template <class Grid, class Out, int Rows, int Groups> VERBATIM_KERNEL void run(Grid g, linear<Out, Rows, Groups> const& p) {
   using tile = linear_tile<Rows, Groups>;
-  linear_work const work = work_of<Rows, Groups>(g, p);
   if (g.thread() == 0) {
+    int const warps = 4 * work_of<Rows, Groups>(g, p).tiles;   // that multiply
     for (int s = 0; s < tile::stages; ++s) {
       g.barrier_init(tile::full(s), 1);
-      g.barrier_init(tile::empty(s), 4 * work.tiles);   // warps that multiply
+      g.barrier_init(tile::empty(s), warps);
     }
     g.barrier_init_fence();
   }
@@ -183,10 +183,11 @@ template <class Grid, class Out, int Rows, int Groups> VERBATIM_KERNEL void run(
   int const role = g.uniform(g.thread() / simt::warpgroup_threads);
   if (role == Groups) {
     if constexpr (tile::shares) g.template registers_decrease<tile::own_registers>();
-    if (g.thread() == tile::multipliers) fill_stages(g, p, work);
+    if (g.thread() == tile::multipliers) fill_stages(g, p, work_of<Rows, Groups>(g, p));
   } else {
     if constexpr (tile::shares) g.template registers_increase<tile::registers>();
     g.dependency_wait();
+    linear_work const work = work_of<Rows, Groups>(g, p);
     if (role < work.tiles) multiply_stages(g, p, work, role);
   }
 }
