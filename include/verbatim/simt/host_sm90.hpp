@@ -74,7 +74,8 @@ class host_sm90_grid : private host_grid {
   void wait(barrier b, int parity, location w = location::current()) const { block_->wait(b, parity, w); }
   template <class T, class Index>
   void copy_bulk(int to, global<T const> m, Index from, int count, barrier b, eviction, origin of, location w = location::current()) const {
-    if (count < 0 || std::size_t(from) + std::size_t(count) > m.size) throw defect(defect::kind::out_of_bounds, "a bulk copy ends outside its source" + host_block::at(w));
+    if (count < 0 || std::size_t(from) + std::size_t(count) > m.size)
+      throw defect(defect::kind::out_of_bounds, "a bulk copy ends outside its source" + host_block::at(w));
     block_->copy_bulk(to, m.data + from, std::size_t(count) * sizeof(T), b, of == origin::dependent, w);
   }
   void proxy_fence() const { block_->proxy_fence(); }
@@ -128,7 +129,7 @@ class host_sm90_grid : private host_grid {
   /// Sixteen values of a row of a matrix, as hardware finds them: strides first, then the swizzle of the whole address.
   void row_of(std::uint64_t d, int row, int rows, float* out, location w) const {
     auto const field = [d](int bit) { return std::uint32_t(d >> bit & 0x3fff) << 4; };
-    if (d >> 62 != 1 || (d >> 49 & 7) != 0) block_->fail(rule::descriptor, "a descriptor of another swizzle than 128 bytes, or of a pattern off 1024", w);
+    if (d >> 62 != 1 || (d >> 49 & 7) != 0) block_->fail(rule::descriptor, "a descriptor of another swizzle than 128 bytes, or with a base offset", w);
     std::uint32_t const start = field(0), stride = field(32);
     if (start / swizzle_row_bytes % swizzle_rows != 0 || start % 32 != 0) block_->fail(rule::descriptor, "a matrix that starts within a pattern", w);
     if (rows > swizzle_rows && stride % swizzle_bytes != 0) block_->fail(rule::descriptor, "eight rows and the next eight have patterns of different phase", w);

@@ -211,7 +211,8 @@ class host_sm90_block {
     int arrivals = 0, pending = 0, maker = 0;
     std::int64_t bytes = 0;
     std::uint32_t made = 0, phase = 0;
-    bool observed = false;
+    bool observed = false, told = false;   // the last ended phase waited for; copies seen
+    location last_copy{};
     detail::history gathering, ended;
   };
   struct copy {
@@ -307,7 +308,7 @@ class host_sm90_block {
     counter& told = barriers_[std::size_t(c.tells)];
     for (std::size_t j = std::size_t(c.to) / 16; j < (std::size_t(c.to) + c.bytes) / 16; ++j)
       cells_[j].write(content::landed, int(threads_.size()) + c.tells, told.phase + 1);
-    told.bytes -= std::int64_t(c.bytes);
+    told.bytes -= std::int64_t(c.bytes), told.last_copy = c.where, told.told = true;
     end_phase(told);
   }
   detail::shared_cell& cell(int offset, location where) {
@@ -332,6 +333,8 @@ class host_sm90_block {
   }
   void check_end() try {
     if (!landing_.empty()) fail(rule::in_flight, "the block ends before a copy that it asked for", landing_.front().where);
+    for (auto const& c : barriers_)
+      if (c.told && !c.observed) fail(rule::in_flight, "the block ends and nobody waited for its last copy", c.last_copy);
     for (auto const& t : threads_) {
       auto const& all = steps_[std::size_t(t.id / warpgroup_threads)];
       if (t.steps != all.size()) fail(rule::divergent, "thread " + std::to_string(t.id) + " leaves out what its warpgroup does", all[t.steps].where);

@@ -93,7 +93,8 @@ template <int Rows, int Groups, class Grid, class Out> VERBATIM_KERNEL linear_wo
 }
 
 /// One thread asks for all copies. A stage is filled again when all warps that multiply have let go of it.
-template <class Grid, class Out, int Rows, int Groups> VERBATIM_KERNEL void fill_stages(Grid g, linear<Out, Rows, Groups> const& p, linear_work const& work) {
+template <class Grid, class Out, int Rows, int Groups>
+VERBATIM_KERNEL void fill_stages(Grid g, linear<Out, Rows, Groups> const& p, linear_work const& work) {
   using tile = linear_tile<Rows, Groups>;
   // Weights are read once unless several tiles of rows need them; rows, by all outputs.
   eviction const keep = p.rows > Rows ? eviction::normal : eviction::first;
@@ -126,7 +127,8 @@ template <int Count, class F> VERBATIM_KERNEL void unrolled(F&& f) {
 }
 
 /// A warpgroup's 64 outputs. Products of a step run while the next one is waited for; a stage is let go one step late.
-template <class Grid, class Out, int Rows, int Groups> VERBATIM_KERNEL void multiply_stages(Grid g, linear<Out, Rows, Groups> const& p, linear_work const& work, int mine) {
+template <class Grid, class Out, int Rows, int Groups>
+VERBATIM_KERNEL void multiply_stages(Grid g, linear<Out, Rows, Groups> const& p, linear_work const& work, int mine) {
   using tile = linear_tile<Rows, Groups>;
   typename Grid::template accumulator<Rows> leaf;
   float total[Rows / 2] = {};
