@@ -1,5 +1,5 @@
-// The grid on a GPU of sm_90a: instructions of PTX ISA 9.0, each with its section. A block's shared memory starts at a multiple of
-// 1024, where swizzle patterns start. What is asynchronous is volatile and clobbers memory, so that compilers keep its order.
+// The grid on a GPU of sm_90a: instructions of PTX ISA 9.0. A block's shared memory starts at a multiple of 1024, where swizzle patterns
+// start. What is asynchronous is volatile and clobbers memory, so that compilers keep its order.
 #pragma once
 #include "verbatim/simt/cuda_grid.cuh"
 #include "verbatim/simt/cuda_wgmma.cuh"
@@ -17,7 +17,7 @@ struct cuda_sm90_grid : cuda_grid {
 
   __device__ __forceinline__ int uniform(int i) const { return __shfl_sync(0xffffffffu, i, 0); }
 
-  // 9.7.13.15.9, 12, 13, 16. Default semantics: arrive releases, wait acquires, both in the block.
+  // mbarrier. Default semantics: arrive releases, wait acquires, both in the block.
   __device__ __forceinline__ void barrier_init(barrier b, int arrivals) const {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(address(b.offset)), "r"(arrivals) : "memory");
   }
@@ -30,14 +30,14 @@ struct cuda_sm90_grid : cuda_grid {
   __device__ __forceinline__ void arrive_expect(barrier b, int bytes) const {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address(b.offset)), "r"(bytes) : "memory");
   }
-  /// try_wait may give up after a while (9.7.13.15.16), so it is asked again.
+  /// try_wait may give up after a while that the system chooses, so it is asked again.
   __device__ __forceinline__ void wait(barrier b, int parity) const {
     for (unsigned done = 0; !done;)
       asm volatile(
           "{\n .reg .pred p;\n mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2;\n selp.b32 %0, 1, 0, p;\n}"
           : "=r"(done) : "r"(address(b.offset)), "r"(parity) : "memory");
   }
-  /// 9.7.9.27.4.1. The block's own shared::cta addresses are shared::cluster addresses too.
+  /// cp.async.bulk: addresses and size are multiples of 16. The block's own shared::cta addresses are shared::cluster addresses too.
   template <class T, class Index>
   __device__ __forceinline__ void copy_bulk(int to, global<T const> m, Index from, int count, barrier b, eviction keep, origin) const {
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;" ::"r"(address(to)),
@@ -58,7 +58,7 @@ struct cuda_sm90_grid : cuda_grid {
     if constexpr (Left == 0) hold(c);
   }
 
-  /// 9.7.19.5. Of the registers that a launch of these threads has; __launch_bounds__(threads, 1) says how many those are.
+  /// setmaxnreg. Of the registers that a launch of these threads has; __launch_bounds__(threads, 1) says how many those are.
   template <int Count> __device__ __forceinline__ void registers_decrease() const { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(Count)); }
   template <int Count> __device__ __forceinline__ void registers_increase() const { asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(Count)); }
 
@@ -72,7 +72,7 @@ struct cuda_sm90_grid : cuda_grid {
 
  private:
   __device__ __forceinline__ static std::uint32_t address(int offset) { return std::uint32_t(__cvta_generic_to_shared(swizzled_shared)) + std::uint32_t(offset); }
-  __device__ __forceinline__ static std::uint64_t policy(eviction keep) {   // 9.7.9.18
+  __device__ __forceinline__ static std::uint64_t policy(eviction keep) {   // createpolicy
     std::uint64_t p;
     if (keep == eviction::first) asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(p));
     else if (keep == eviction::last) asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(p));

@@ -17,13 +17,6 @@
 
 namespace verbatim::simt {
 
-/// What a kernel does wrong with what Hopper adds; what_kind says the nearest of the other defects.
-struct protocol_defect : defect {
-  enum class rule { never_ends, barrier_use, not_acquired, not_released, no_fence, in_flight, divergent, dependency, registers, descriptor };
-  protocol_defect(rule which, std::string const& text) : defect(kind::race, text), broken(which) {}
-  rule broken;
-};
-
 class host_sm90_block {
  public:
   using body = void (*)(void const* closure, host_sm90_block& self, int thread);
@@ -69,7 +62,7 @@ class host_sm90_block {
     arrive_all(warps_[std::size_t(current_ / warp_lanes)], current_ / warp_lanes * warp_lanes, warp_lanes, true, where);
   }
 
-  // Barriers, 9.7.13.15.
+  // Barriers.
   void barrier_init(barrier b, int arrivals, location where) {
     if (b.offset < 0 || b.offset % 8 || b.offset + 8 > int(memory_.size())) fail(rule::barrier_use, "a barrier outside shared memory or not at a multiple of 8", where);
     if (barrier_at_[std::size_t(b.offset / 8)] >= 0) fail(rule::barrier_use, "a barrier is made where one is", where);
@@ -86,7 +79,7 @@ class host_sm90_block {
   }
   void arrive(barrier b, int bytes, location where) {
     counter& c = find(b, false, where);
-    if (c.phase > 0 && !c.observed) fail(rule::barrier_use, "an arrival in a phase after one that nobody waited for", where);   // 9.7.13.15.5
+    if (c.phase > 0 && !c.observed) fail(rule::barrier_use, "an arrival in a phase after one that nobody waited for", where);
     if (c.pending == 0) fail(rule::barrier_use, "more arrivals than the barrier's phase has", where);
     if (bytes < 0 || c.bytes + bytes >= 1 << 20) fail(rule::barrier_use, "more bytes than a barrier counts", where);
     c.gathering.join(me().seen);
@@ -94,7 +87,7 @@ class host_sm90_block {
     c.bytes += bytes, --c.pending;
     end_phase(c);
   }
-  /// PTX ISA 9.7.13.15.16: the parity names the current phase, which has not ended, or the one before, which has.
+  /// mbarrier.try_wait: the parity names the current phase, which has not ended, or the one before, which has.
   void wait(barrier b, int parity, location where) {
     counter& c = find(b, false, where);
     if (parity != 0 && parity != 1) fail(rule::barrier_use, "a parity that is neither 0 nor 1", where);
@@ -105,7 +98,7 @@ class host_sm90_block {
     done.observed = true;
     me().seen.join(done.ended);
   }
-  /// 9.7.9.27.4.1, cp.async.bulk: addresses and size are multiples of 16.
+  /// cp.async.bulk: addresses and size are multiples of 16.
   void copy_bulk(int to, void const* from, std::size_t bytes, barrier b, bool dependent, location where) {
     counter& c = find(b, true, where);
     if (dependent && !me().waited) fail(rule::dependency, "a copy of what the launch before makes, without a wait for it", where);
@@ -134,12 +127,7 @@ class host_sm90_block {
   }
 
   // Products of matrices, 9.7.15. All threads of a warpgroup do the same: number and operands are compared.
-  struct step {
-    enum class what { fence, multiply, commit, wait, registers } kind;
-    std::uint64_t a = 0, b = 0;
-    int n = 0;
-    location where{};
-  };
+  using step = detail::warpgroup_step;
   void in_step(step s) {
     auto& log = steps_[std::size_t(current_ / warpgroup_threads)];
     std::size_t const mine = me().steps++;
@@ -171,7 +159,7 @@ class host_sm90_block {
   std::uint32_t fences() const { return threads_[std::size_t(current_)].fences; }
   void fence() { ++me().fences; }
 
-  /// setmaxnreg, 9.7.19.5: 24 to 256, a multiple of 8; what one warpgroup gives up another may take, and waits for.
+  /// setmaxnreg: 24 to 256, a multiple of 8; what one warpgroup gives up another may take, and waits for.
   void registers(int count, bool more, location where) {
     auto& t = me();
     if (count < 24 || count > 256 || count % 8 || (more ? count < t.registers : count > t.registers)) fail(rule::registers, "that number of registers", where);
@@ -193,35 +181,9 @@ class host_sm90_block {
   using content = detail::shared_cell::content;
   static constexpr int max_barriers = 64, gate = -1, pool = -2;
 
-  struct thread {
-    host_sm90_block* owner = nullptr;
-    int id = 0, waits_for = 0, registers = 0;
-    bool done = false, waiting = false, waited = false;
-    location where{};
-    detail::history seen;
-    std::uint32_t issued = 0, committed = 0, completed = 0, fences = 0;
-    std::size_t steps = 0;
-    std::unique_ptr<fiber> context;
-  };
-  struct meeting {
-    int arrived = 0;
-    location where{};
-  };
-  struct counter {
-    int arrivals = 0, pending = 0, maker = 0;
-    std::int64_t bytes = 0;
-    std::uint32_t made = 0, phase = 0;
-    bool observed = false, told = false;   // the last ended phase waited for; copies seen
-    location last_copy{};
-    detail::history gathering, ended;
-  };
-  struct copy {
-    int to;
-    unsigned char const* from;
-    std::size_t bytes;
-    int tells;
-    location where;
-  };
+  using thread = detail::sm90_thread;
+  using meeting = detail::meeting;
+  using counter = detail::counter;
 
   std::size_t components() const { return threads_.size() + max_barriers + detail::shared_cell::warps; }
   int first_warp() const { return int(threads_.size()) + max_barriers; }
@@ -240,16 +202,16 @@ class host_sm90_block {
       thread& t = threads_[i];
       auto context = t.context ? std::move(t.context) : std::make_unique<fiber>();
       t = {};
-      t.context = std::move(context), t.owner = this, t.id = int(i);
+      t.context = std::move(context), t.id = int(i);
       t.registers = 65536 / int(threads_.size()) / 8 * 8;   // what a launch of these threads can have, one block an SM
       t.seen.reset(components());
       t.seen.known[i] = 1;
-      t.context->start(&host_sm90_block::entry, &t);
+      t.context->start(&host_sm90_block::entry, this);
     }
   }
   static void entry(void* argument) {
-    auto& t = *static_cast<thread*>(argument);
-    host_sm90_block& b = *t.owner;
+    host_sm90_block& b = *static_cast<host_sm90_block*>(argument);
+    thread& t = b.me();   // started by its first turn
     try {
       b.call_(b.closure_, b, t.id);
       if (t.issued > t.completed) throw protocol_defect(rule::in_flight, "thread " + std::to_string(t.id) + " ends before its products do");
@@ -302,7 +264,7 @@ class host_sm90_block {
     wake(i);
   }
   void land(std::size_t i) {
-    copy const c = landing_[i];
+    auto const c = landing_[i];
     landing_.erase(landing_.begin() + std::ptrdiff_t(i));
     std::memcpy(memory_.data() + c.to, c.from, c.bytes);
     counter& told = barriers_[std::size_t(c.tells)];
@@ -319,17 +281,10 @@ class host_sm90_block {
   std::string place_of(int offset) const { return "shared byte " + std::to_string(offset) + " by thread " + std::to_string(current_); }
   void before_read(detail::shared_cell const& c, bool asynchronous, int offset, location where) {
     if (c.kind == content::nothing) throw defect(defect::kind::unwritten_shared, "a read before any write of " + place_of(offset) + at(where));
-    if (c.kind == content::a_barrier) fail(rule::barrier_use, "a barrier is read: " + place_of(offset), where);
-    if (!c.written_before(me().seen, false)) fail(rule::not_acquired, "a read without a wait for what is written: " + place_of(offset), where);
-    if (!c.written_before(me().seen, asynchronous)) fail(rule::no_fence, "a product reads ordinary stores without a fence: " + place_of(offset), where);
+    if (auto const v = detail::may_read(c, me().seen, asynchronous); v.text) fail(v.broken, v.text + place_of(offset), where);
   }
   void before_write(detail::shared_cell const& c, bool asynchronous, int offset, location where) {
-    if (c.kind == content::a_barrier) fail(rule::barrier_use, "a barrier is written over: " + place_of(offset), where);
-    if (c.kind == content::landing) fail(rule::not_acquired, "a write over a copy under way: " + place_of(offset), where);
-    if (!c.written_before(me().seen, false)) fail(rule::not_acquired, "a write over what was not waited for: " + place_of(offset), where);
-    if (!c.read_before(me().seen, first_warp(), false)) fail(rule::not_released, "a write over what others may still read: " + place_of(offset), where);
-    if (!c.written_before(me().seen, asynchronous) || !c.read_before(me().seen, first_warp(), asynchronous))
-      fail(rule::no_fence, "a copy over ordinary accesses without a fence: " + place_of(offset), where);
+    if (auto const v = detail::may_write(c, me().seen, first_warp(), asynchronous); v.text) fail(v.broken, v.text + place_of(offset), where);
   }
   void check_end() try {
     if (!landing_.empty()) fail(rule::in_flight, "the block ends before a copy that it asked for", landing_.front().where);
@@ -359,7 +314,7 @@ class host_sm90_block {
   std::vector<unsigned char> memory_;
   std::vector<detail::shared_cell> cells_;
   std::vector<counter> barriers_;
-  std::vector<copy> landing_;
+  std::vector<detail::copy_under_way> landing_;
   std::vector<std::vector<step>> steps_;
   void const* closure_ = nullptr;
   body call_ = nullptr;

@@ -2,7 +2,8 @@
 // products of matrices by a warpgroup out of shared memory, registers that move between warpgroups, and launches that overlap.
 // cuda_sm90.cuh forwards to instructions; host_sm90.hpp runs the same text on a CPU and models the protocol: a wait that never ends, a
 // tile read before its copy was waited for, a tile refilled while it is read and a missing fence are defects there.
-// Sections are those of the PTX ISA, version 9.0. Shared memory is addressed by bytes from the start of the block's own.
+// Numbers of sections are those of the PTX ISA, version 9.0; names of instructions are their sections. Shared memory is
+// addressed by bytes from the start of the block's own.
 #pragma once
 #include <cstdint>
 
@@ -14,7 +15,7 @@ namespace verbatim::simt {
 /// Four warps, the first of which has a rank divisible by four, multiply together (9.7.15.1).
 inline constexpr int warpgroup_threads = 128;
 
-/// An mbarrier: 8 bytes of shared memory, at a multiple of 8 (9.7.13.15.2).
+/// An mbarrier: 8 bytes of shared memory, at a multiple of 8 (mbarrier, "size and alignment").
 struct barrier {
   int offset = 0;
 };

@@ -198,11 +198,13 @@ template <class Grid, class Out, int Rows, int Groups> VERBATIM_KERNEL void run(
 template <class Out> struct merge_leaves : linear_params<Out> {};
 
 inline constexpr int merge_threads = 128;
-template <class Out> constexpr launch_shape shape_of(merge_leaves<Out> const& p) { return {.x = blocks_for(p.outputs, merge_threads), .y = p.rows, .threads = merge_threads}; }
+template <class Out> constexpr launch_shape shape_of(merge_leaves<Out> const& p) {
+  return {.x = p.rows, .y = blocks_for(p.outputs, merge_threads), .threads = merge_threads};
+}
 
 template <class Grid, class Out> VERBATIM_KERNEL void run(Grid g, merge_leaves<Out> const& p) {
   settle(g);
-  int const output = g.block_x() * merge_threads + g.thread(), row = g.block_y();
+  int const output = g.block_y() * merge_threads + g.thread(), row = g.block_x();
   if (output >= p.outputs) return;
   float total = 0;
   for (int l = 0; l < leaves_of(p.k); ++l)
