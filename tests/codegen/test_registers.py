@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Compiles every tests/codegen/*.cu for sm_90a and reads what ptxas says: no spills, registers within the unit's budget (its first
-line), a compile within SECONDS. The machine code must not depend on -fmad: every fused multiply-add is written out, so that no
+line), a compile within SECONDS, instructions that its second line asks for ("// contains: a, b"), no complaint about wgmma. The machine code must not depend on -fmad: every fused multiply-add is written out, so that no
 compiler decides where sums are rounded. Prints a line per kernel and the seconds of each unit. Without nvcc it skips, and says so; it says
 nothing about what runs on a GPU."""
 import os
@@ -20,6 +20,8 @@ FORBIDDEN_SYSTEM = ("iostream", "functional", "regex", "filesystem")   # nvcc se
 ENTRY = re.compile(r"Compiling entry function '([^']+)'")
 SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 REGISTERS = re.compile(r"Used (\d+) registers")
+WGMMA = re.compile(r"\(C75\d\d\)[^\n]*")   # products that ptxas serialises, fences that it adds, setmaxnreg that it ignores
+CONTAINS = re.compile(r"[^\n]*\n// contains: ([^\n]+)")
 
 
 def find_nvcc():
@@ -55,6 +57,15 @@ def problems_of(unit, kernels, budget, seconds):
     if seconds > SECONDS:
         problems.append(f"{unit}: {seconds:.0f} s to compile, at most {SECONDS}")
     return problems
+
+
+def missing(unit, nvcc):
+    """Instructions that a unit's second line asks for and its PTX lacks."""
+    asked = CONTAINS.match(unit.read_text())
+    if not asked:
+        return []
+    done = subprocess.run([nvcc, "-arch=sm_90a", "-std=c++20", "-ptx", f"-I{INCLUDE}", f"-I{HERE}", str(unit), "-o", "-"], stdout=subprocess.PIPE, text=True)
+    return [name for name in asked[1].split(", ") if name not in done.stdout]
 
 
 def code_of(cubin):
@@ -98,6 +109,8 @@ def check_itself():
            "    16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads\nptxas info    : Used 40 registers, 8 bytes cmem[0]\n")
     assert kernels_of(log) == [("f", 40, 16, 12)]
     assert len(problems_of("u", kernels_of(log), 39, 91)) == 3
+    assert WGMMA.findall("ptxas info : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized\n" + log) and not WGMMA.findall(log)
+    assert CONTAINS.match("// registers: 1\n// contains: a, b.c\n")[1] == "a, b.c" and not CONTAINS.match("// registers: 1\n#include\n")
     assert problems_of("u", [], 39, 1) and not problems_of("u", [("f", 39, 0, 0)], 39, 1)
 
 
@@ -127,6 +140,8 @@ def main():
             problems += [f"{unit.name}: not compiled with -fmad"] if fused is None else [f"{unit.name}: -fmad changes {name}" for name in fused]
             seen = re.findall(r"\S+", pathlib.Path(f"{folder}/deps").read_text())
         kernels = kernels_of(done.stdout)
+        problems += [f"{unit.name}: ptxas says {line[:300]}" for line in WGMMA.findall(done.stdout)]
+        problems += [f"{unit.name}: no {name} in its PTX" for name in missing(unit, nvcc)]
         total += len(kernels)
         print(f"{unit.name}: {seconds:.1f} s, budget {budget} registers")
         for name, used, stack, spilled in kernels:

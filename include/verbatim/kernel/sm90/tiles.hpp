@@ -1,0 +1,91 @@
+// Matrices of bf16 in the order in which a warpgroup multiplies them: atoms of 8 rows by 64 of k, 1 KiB each, swizzled by 128 bytes
+// (simt/sm90.hpp). Weights are tiles of 64 outputs by 64 of k, 8 KiB, all k of a tile's outputs in sequence; activations have all
+// groups of eight rows of one run of k in sequence, so that a tile of any number of rows is one contiguous piece. What is missing
+// of an atom counts as zeros in weights, which change no sum; rows that are not there may hold anything.
+// Bodies here copy to and from rows; a kernel that makes activations may as well store them at `activation_pack`.
+// Cost: every byte read and written once; the floor is bandwidth.
+#pragma once
+#include "verbatim/kernel/values.hpp"
+#include "verbatim/simt/sm90.hpp"
+
+namespace verbatim::kernel::sm90 {
+
+inline constexpr int tile_k = simt::swizzle_row_bytes / 2, tile_outputs = 64, group_rows = simt::swizzle_rows;
+inline constexpr int atom_packs = group_rows * tile_k / pack_size<bf16>, row_packs = tile_k / pack_size<bf16>;
+inline constexpr int weight_tile = tile_outputs * tile_k, activation_group = group_rows * tile_k;   // elements
+
+VERBATIM_KERNEL constexpr int k_tiles(int k) { return blocks_for(k, tile_k); }
+
+/// Where in an atom 8 elements of k lie: the chunk of its row that the swizzle of the address gives, in packs.
+VERBATIM_KERNEL constexpr int atom_pack(int row, int k) {
+  return int(simt::swizzled(std::uint32_t(row % group_rows * simt::swizzle_row_bytes + k % tile_k * 2))) / 16;
+}
+/// Packs of 8 elements: where [output, k .. k + 8) of weights lies, and [row, k .. k + 8) of activations with `groups` groups of rows.
+VERBATIM_KERNEL constexpr std::size_t weight_pack(int output, int k, int depth) {
+  std::size_t const tile = std::size_t(output / tile_outputs) * std::size_t(k_tiles(depth)) + std::size_t(k / tile_k);
+  return tile * (weight_tile / pack_size<bf16>) + std::size_t(output % tile_outputs / group_rows * atom_packs + atom_pack(output, k));
+}
+VERBATIM_KERNEL constexpr std::size_t activation_pack(int row, int k, int groups) {
+  return (std::size_t(k / tile_k) * std::size_t(groups) + std::size_t(row / group_rows)) * atom_packs + std::size_t(atom_pack(row, k));
+}
+
+/// Elements that tiles of a matrix take.
+constexpr std::size_t weight_elements(int outputs, int k) { return std::size_t(blocks_for(outputs, tile_outputs)) * std::size_t(k_tiles(k)) * weight_tile; }
+constexpr std::size_t activation_elements(int groups, int k) { return std::size_t(k_tiles(k)) * std::size_t(groups) * activation_group; }
+/// Groups of rows that tiles of `each` rows read.
+constexpr int groups_for(int rows, int each) { return blocks_for(rows, each) * each / group_rows; }
+
+/// Waits for the launch before where the grid knows of one.
+template <class Grid> VERBATIM_KERNEL void settle(Grid g) {
+  if constexpr (requires { g.dependency_wait(); }) g.dependency_wait();
+}
+
+/// Where the bodies below take and put: [rows, k] in rows, or in tiles. k is a multiple of 8.
+struct tiles_params {
+  global<bf16 const> from;
+  global<bf16> to;
+  int rows, k;
+};
+struct tile_weights : tiles_params {};
+struct untile_weights : tiles_params {};
+struct tile_activations : tiles_params {
+  int groups;
+};
+
+inline constexpr int tiles_threads = 256;
+
+constexpr launch_shape shape_of(tile_weights const& p) { return {.x = k_tiles(p.k), .y = blocks_for(p.rows, tile_outputs), .threads = tiles_threads}; }
+constexpr launch_shape shape_of(untile_weights const& p) { return {.x = k_tiles(p.k), .y = blocks_for(p.rows, tile_outputs), .threads = tiles_threads}; }
+constexpr launch_shape shape_of(tile_activations const& p) { return {.x = k_tiles(p.k), .y = blocks_for(p.groups, tile_outputs / group_rows), .threads = tiles_threads}; }
+
+/// A block has 64 rows by 64 of k, a thread two packs of them; eight threads a row, so reads are runs of 128 bytes.
+template <class Grid> VERBATIM_KERNEL void run(Grid g, tile_weights const& p) {
+  settle(g);
+  for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
+    int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
+    full_pack<bf16> v{};
+    if (row < p.rows && k < p.k) v = g.template load_pack<pack_size<bf16>>(p.from, std::size_t(row) * std::size_t(p.k) + std::size_t(k));
+    g.store_pack(p.to, weight_pack(row, k, p.k) * pack_size<bf16>, v);
+  }
+}
+template <class Grid> VERBATIM_KERNEL void run(Grid g, untile_weights const& p) {
+  settle(g);
+  for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
+    int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
+    if (row >= p.rows || k >= p.k) continue;
+    g.store_pack(p.to, std::size_t(row) * std::size_t(p.k) + std::size_t(k), g.template load_pack<pack_size<bf16>>(p.from, weight_pack(row, k, p.k) * pack_size<bf16>));
+  }
+}
+/// Rows that are not there become zeros.
+template <class Grid> VERBATIM_KERNEL void run(Grid g, tile_activations const& p) {
+  settle(g);
+  for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
+    int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
+    if (row >= p.groups * group_rows) continue;
+    full_pack<bf16> v{};
+    if (row < p.rows && k < p.k) v = g.template load_pack<pack_size<bf16>>(p.from, std::size_t(row) * std::size_t(p.k) + std::size_t(k));
+    g.store_pack(p.to, activation_pack(row, k, p.groups) * pack_size<bf16>, v);
+  }
+}
+
+}  // namespace verbatim::kernel::sm90

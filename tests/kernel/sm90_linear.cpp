@@ -1,0 +1,181 @@
+// The linear layer for Hopper under the host executor: near the exact product within what its tree of sums can lose, and the same bits
+// for any number of rows, tile, split over blocks, company and order of threads and copies. Tiles hold every weight, once.
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "catch.hpp"
+#include "verbatim/kernel/sm90/linear.hpp"
+#include "verbatim/simt/host_sm90.hpp"
+
+using namespace verbatim;
+using namespace verbatim::kernel;
+using namespace verbatim::kernel::sm90;
+
+namespace {
+
+/// Aligned as device memory is.
+template <class T> struct memory {
+  explicit memory(std::size_t n, T fill = {}) : values(n + 16, fill), size(n) {}
+  T* data() { return reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(values.data()) + 15) / 16 * 16); }
+  T& operator[](std::size_t i) { return data()[i]; }
+  operator global<T>() { return {data(), size}; }
+  operator global<T const>() { return {data(), size}; }
+  std::vector<T> values;
+  std::size_t size;
+};
+template <class T> memory<T> random_values(std::size_t n, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, 1);
+  memory<T> m(n);
+  for (std::size_t i = 0; i < n; ++i) m[i] = from_float<T>(normal(random));
+  return m;
+}
+template <class T> bool same(T const* a, T const* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(T)) == 0; }
+template <class Params> void plain(Params const& p, std::uint64_t seed = 0) {
+  simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, seed);
+}
+template <class Params> void on_host(Params const& p, std::uint64_t seed = 0) {
+  simt::launch_sm90(shape_of(p), [&](simt::host_sm90_grid g) { run(g, p); }, seed);
+}
+
+/// One multiplication, of which any rows can be computed by any kernel.
+template <class Out> struct product_of {
+  int rows, outputs, k;
+  bool with_bias, with_residual;
+  memory<bf16> x, w, tiles;
+  memory<float> bias;
+  memory<Out> residual;
+
+  product_of(int rows_, int outputs_, int k_, bool with_bias_, bool with_residual_)
+      : rows(rows_), outputs(outputs_), k(k_), with_bias(with_bias_), with_residual(with_residual_), x(random_values<bf16>(std::size_t(rows_ * k_), 1)),
+        w(random_values<bf16>(std::size_t(outputs_ * k_), 2)), tiles(weight_elements(outputs_, k_), bf16{0x7fc1}), bias(random_values<float>(std::size_t(outputs_), 3)),
+        residual(random_values<Out>(std::size_t(rows_ * outputs_), 4)) {
+    plain(tile_weights{{w, tiles, outputs, k}});
+  }
+  /// Rows [first, first + count). Activations of rows that are not there are NaN.
+  template <int Rows, int Groups> memory<Out> compute(int first, int count, int leaves_each, std::uint64_t seed) {
+    int const groups = groups_for(count, Rows);
+    memory<bf16> xs(activation_elements(groups, k));
+    plain(tile_activations{{{x.data() + first * k, std::size_t(count * k)}, xs, count, k}, groups});
+    for (int r = count; r < groups * group_rows; ++r)
+      for (int i = 0; i < k; ++i) xs[activation_pack(r, i, groups) * 8 + std::size_t(i % 8)] = bf16{0x7fc0};
+    memory<Out> y(std::size_t(count * outputs), from_float<Out>(77));
+    memory<float> partial(leaves_each > 0 ? std::size_t(leaves_of(k) * count * outputs) : 0, 55.0f);
+    linear_params<Out> p{xs, tiles, {}, {}, y, partial, count, outputs, k, groups, leaves_each};
+    if (with_bias) p.bias = bias;
+    if (with_residual) p.residual = {residual.data() + first * outputs, std::size_t(count * outputs)};
+    on_host(linear<Out, Rows, Groups>{p}, seed);
+    if (leaves_each > 0) on_host(merge_leaves<Out>{p}, seed);
+    return y;
+  }
+  /// The worst error beyond what is allowed, which must not be positive. A leaf is a chain of fma, leaves are added: each of at most
+  /// 512 + leaves + 1 roundings loses 2^-24 of a partial sum, which the sum of magnitudes bounds. Then what Out rounds.
+  double excess(memory<Out>& y) {
+    double worst = -1;
+    double const epsilon = (linear_leaf + leaves_of(k) + 1) * 0x1p-24, of_out = sizeof(Out) == 2 ? 0x1p-8 : 0x1p-24;
+    for (int r = 0; r < rows; ++r)
+      for (int o = 0; o < outputs; ++o) {
+        std::size_t const at = std::size_t(r * outputs + o);
+        double exact = with_bias ? double(bias[std::size_t(o)]) : 0, magnitude = std::abs(exact);
+        for (int i = 0; i < k; ++i) {
+          double const term = double(to_float(x[std::size_t(r * k + i)])) * double(to_float(w[std::size_t(o * k + i)]));
+          exact += term, magnitude += std::abs(term);
+        }
+        double allowed = magnitude * epsilon;
+        allowed += (std::abs(exact) + allowed) * of_out;
+        if (with_residual) exact += double(to_float(residual[at])), allowed += (std::abs(exact) + allowed) * (of_out + 0x1p-24);
+        worst = std::max(worst, std::abs(exact - double(to_float(y[at]))) - allowed);
+      }
+    return worst;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("weights go to tiles and come back, and tiles end with zeros") {
+  for (auto [rows, k] : {std::pair{64, 64}, {1, 8}, {65, 72}, {200, 136}}) {
+    auto w = random_values<bf16>(std::size_t(rows * k), 5);
+    memory<bf16> tiles(weight_elements(rows, k), bf16{0x7fc1}), back(w.size, bf16{0x7fc2});
+    plain(tile_weights{{w, tiles, rows, k}}, 3);
+    plain(untile_weights{{tiles, back, rows, k}}, 4);
+    CHECK(same(w.data(), back.data(), w.size));
+    std::size_t zeros = 0, others = 0;
+    for (std::size_t i = 0; i < tiles.size; ++i) (tiles[i].bits == 0 ? zeros : others) += 1;
+    std::size_t own_zeros = 0;
+    for (std::size_t i = 0; i < w.size; ++i) own_zeros += w[i].bits == 0;
+    CHECK(zeros == tiles.size - w.size + own_zeros);
+    CHECK(others == w.size - own_zeros);
+  }
+}
+
+TEST_CASE("a tile is what the 128-byte swizzle makes of rows") {
+  // PTX ISA, figure of the k-major 128-byte swizzle: chunk c of row r of an atom lies at chunk c ^ r.
+  for (int r = 0; r < 8; ++r)
+    for (int c = 0; c < 8; ++c) CHECK(atom_pack(r, 8 * c) == 8 * r + (c ^ r));
+  CHECK(weight_pack(0, 64, 128) == 512);
+  CHECK(weight_pack(64, 0, 128) == 1024);
+  CHECK(weight_pack(8, 0, 128) == 64);
+  CHECK(activation_pack(8, 0, 3) == 64);
+  CHECK(activation_pack(0, 64, 3) == 192);
+  CHECK(simt::matrix_descriptor(0x2420) == (0x242ull | 1ull << 16 | 64ull << 32 | 1ull << 62));
+}
+
+TEST_CASE("a product is near the exact one, with bias, residual and edges of every kind") {
+  SECTION("one tile") {
+    product_of<float> p(8, 64, 64, false, false);
+    auto y = p.compute<8, 1>(0, 8, 0, 0);
+    CHECK(p.excess(y) <= 0);
+  }
+  SECTION("edges of rows, outputs and k, all in f32") {
+    product_of<float> p(11, 72, 584, true, false);
+    auto y = p.compute<8, 1>(0, 11, 0, 1);
+    CHECK(p.excess(y) <= 0);
+  }
+  SECTION("residual, in bf16") {
+    product_of<bf16> p(5, 136, 1096, true, true);
+    auto y = p.compute<16, 1>(0, 5, 0, 2);
+    CHECK(p.excess(y) <= 0);
+  }
+  SECTION("two warpgroups, of which the last block needs one") {
+    product_of<bf16> p(20, 190, 648, false, true);
+    auto y = p.compute<32, 2>(0, 20, 0, 3);
+    CHECK(p.excess(y) <= 0);
+  }
+}
+
+TEST_CASE("bits depend on a row of x and a row of w alone") {
+  product_of<bf16> p(19, 136, 1608, true, true);
+  auto const all = [&] { auto y = p.compute<8, 1>(0, 19, 0, 0); CHECK(p.excess(y) <= 0); return y; };
+  auto expected = all();
+  auto const check = [&](char const* what, int first, memory<bf16> y) {
+    INFO(what);
+    CHECK(same(expected.data() + first * p.outputs, y.data(), y.size));
+  };
+  check("16 rows", 0, p.compute<16, 1>(0, 19, 0, 1));
+  check("32 rows", 0, p.compute<32, 1>(0, 19, 0, 2));
+  check("128 rows", 0, p.compute<128, 1>(0, 19, 0, 3));
+  check("two warpgroups", 0, p.compute<8, 2>(0, 19, 0, 4));
+  check("64 rows, two warpgroups", 0, p.compute<64, 2>(0, 19, 0, 5));
+  check("a leaf a block", 0, p.compute<8, 1>(0, 19, 1, 6));
+  check("two leaves a block", 0, p.compute<16, 2>(0, 19, 2, 7));
+  check("three leaves a block", 0, p.compute<32, 1>(0, 19, 3, 8));
+  check("one row alone", 7, p.compute<8, 1>(7, 1, 0, 9));
+  check("the last row, split", 18, p.compute<8, 1>(18, 1, 1, 10));
+  for (std::uint64_t seed = 11; seed < 15; ++seed) check("another order", 0, p.compute<8, 1>(0, 19, 0, seed));
+}
+
+TEST_CASE("many tiles of rows are dealt out once each") {
+  product_of<float> p(75, 200, 64, false, false);   // ten tiles of rows: a band of eight and one of two, by four and by two columns
+  auto y = p.compute<8, 1>(0, 75, 0, 0), z = p.compute<8, 2>(0, 75, 0, 1);
+  CHECK(p.excess(y) <= 0);
+  CHECK(same(y.data(), z.data(), y.size));
+}
+
+TEST_CASE("leaves are dealt to blocks when blocks are few") {
+  CHECK(leaves_each_for(132, 4096, 132) == 0);
+  CHECK(leaves_each_for(64, 4096, 132) == 2);
+  CHECK(leaves_each_for(14, 896, 132) == 1);
+  CHECK(leaves_each_for(8, 512, 132) == 0);
+}
