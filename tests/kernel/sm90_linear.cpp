@@ -50,7 +50,7 @@ template <class Out> struct product_of {
 
   product_of(int rows_, int outputs_, int k_, bool with_bias_, bool with_residual_)
       : rows(rows_), outputs(outputs_), k(k_), with_bias(with_bias_), with_residual(with_residual_), x(random_values<bf16>(std::size_t(rows_ * k_), 1)),
-        w(random_values<bf16>(std::size_t(outputs_ * k_), 2)), tiles(weight_elements(outputs_, k_), bf16{0x7fc1}), bias(random_values<float>(std::size_t(outputs_), 3)),
+        w(random_values<bf16>(std::size_t(outputs_ * k_), 2)), tiles(weight_elements(outputs_, k_)), bias(random_values<float>(std::size_t(outputs_), 3)),
         residual(random_values<Out>(std::size_t(rows_ * outputs_), 4)) {
     plain(tile_weights{{w, tiles, outputs, k}});
   }
@@ -97,9 +97,9 @@ template <class Out> struct product_of {
 TEST_CASE("weights go to tiles and come back, and tiles end with zeros") {
   for (auto [rows, k] : {std::pair{64, 64}, {1, 8}, {65, 72}, {200, 136}}) {
     auto w = random_values<bf16>(std::size_t(rows * k), 5);
-    memory<bf16> tiles(weight_elements(rows, k), bf16{0x7fc1}), back(w.size, bf16{0x7fc2});
+    memory<bf16> tiles(weight_elements(rows, k)), back(w.size, bf16{0x7fc2});
     plain(tile_weights{{w, tiles, rows, k}}, 3);
-    plain(untile_weights{{tiles, back, rows, k}}, 4);
+    plain(untile_weights{{{tiles, back, rows, k}}}, 4);
     CHECK(same(w.data(), back.data(), w.size));
     std::size_t zeros = 0, others = 0;
     for (std::size_t i = 0; i < tiles.size; ++i) (tiles[i].bits == 0 ? zeros : others) += 1;

@@ -7,8 +7,9 @@
 
 namespace verbatim::kernel {
 
-/// Long enough that adding leaves costs 1% of the products, short enough that k = 896 keeps seven threads of an output busy.
-inline constexpr int linear_leaf = 128;
+/// Of k. Long enough that adding leaves costs little and partial sums are few, short enough that k = 4096 keeps eight blocks (or threads)
+/// of an output busy.
+inline constexpr int linear_leaf = 512;
 
 /// Out is T, or float for logits.
 template <class T, class Out = T> struct linear_params {

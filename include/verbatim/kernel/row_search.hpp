@@ -71,22 +71,22 @@ template <class Grid> VERBATIM_KERNEL float finite_peak(Grid g, logit_row<Grid> 
 /// e^x for x <= 0, as the host's lanes have it (sampling/detail/lanes.hpp).
 VERBATIM_KERNEL float exp_of_logit(float x) {
   x = x > -87.0f ? x : -87.0f;
-  float const shifted = sum(product(x, 1.44269504f), 12582912.0f), n = sum(shifted, -12582912.0f);
-  float r = sum(x, -product(n, 0.693359375f));
-  r = sum(r, -product(n, -2.12194440e-4f));
-  float p = sum(product(r, 1.9875691500e-4f), 1.3981999507e-3f);
-  p = sum(product(p, r), 8.3334519073e-3f);
-  p = sum(product(p, r), 4.1665795894e-2f);
-  p = sum(product(p, r), 1.6666665459e-1f);
-  p = sum(product(p, r), 5.0000001201e-1f);
-  p = sum(sum(product(p, product(r, r)), r), 1.0f);
+  float const shifted = math::fma(x, 1.44269504f, 12582912.0f), n = sum(shifted, -12582912.0f);
+  float r = math::fma(n, -0.693359375f, x);
+  r = math::fma(n, 2.12194440e-4f, r);
+  float p = math::fma(r, 1.9875691500e-4f, 1.3981999507e-3f);
+  p = math::fma(p, r, 8.3334519073e-3f);
+  p = math::fma(p, r, 4.1665795894e-2f);
+  p = math::fma(p, r, 1.6666665459e-1f);
+  p = math::fma(p, r, 5.0000001201e-1f);
+  p = sum(math::fma(p, product(r, r), r), 1.0f);
   return bits_as<float>(bits_as<std::uint32_t>(p) + (bits_as<std::uint32_t>(shifted) << 23));
 }
 
 /// The largest float t in (-infinity, peak] with weight{x >= t} >= target, or -infinity where there is none. `weight(x)`: an integer of
 /// 64 bits; `reaches(sum)`: whether a sum does. Four parts at a time: sixteen passes at most.
 template <class Grid, class Weight, class Reaches> VERBATIM_KERNEL float threshold(Grid g, logit_row<Grid> const& row, float peak, Weight weight, Reaches reaches) {
-  std::uint32_t low = key_of(-__builtin_inff()), high = key_of(peak) + 1;
+  std::uint32_t low = key_of(-__builtin_inff()), high = key_of(sum(peak, 0.0f)) + 1;   // a peak of -0 is the +0 that it equals
   while (high - low > 1) {
     std::uint32_t mid[3];
     float at[3];

@@ -18,7 +18,7 @@ struct any_cuda {
   static constexpr bool flushes_bf16 = false;
   static constexpr numerics contract{guarantee::batch_invariant, 256, kernel::linear_leaf};   ///< that pipelines have by default
   using attention = leaf_attention;
-  using linear = fma_linear;
+  using linear = tensor_linear;
 };
 
 struct sm90 : any_cuda {

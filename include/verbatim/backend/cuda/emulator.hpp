@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "verbatim/simt/host_grid.hpp"
+#include "verbatim/simt/host_sm90.hpp"
 
 namespace verbatim::cuda {
 
@@ -32,11 +33,13 @@ class emulator {
     for (std::size_t i = 0; i < count; ++i) std::memcpy(static_cast<char*>(to) + i * pitch, static_cast<char const*>(from) + i * pitch, bytes);
   }
   template <class Params> void launch(Params const& p) {
-    simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, ++launches_);
+    if constexpr (requires { requires Params::needs_sm90; }) simt::launch_sm90(shape_of(p), [&](simt::host_sm90_grid g) { run(g, p); }, ++launches_);
+    else simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, ++launches_);
   }
   /// Runs what f enqueues. The same key: the same launches.
   template <class F> void replay(std::uint64_t /*key*/, F&& f) { std::forward<F>(f)(); }
   void wait() {}
+  static constexpr int processors = 4;   ///< few, so that small models split products too
 
  private:
   std::uint64_t launches_ = 0;   // seeds the order of threads and blocks: no result may depend on it

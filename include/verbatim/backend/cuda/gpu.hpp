@@ -43,6 +43,7 @@ class gpu {
     run_graph(found->second);
   }
   void wait();
+  static constexpr int processors = 132;   ///< of an H100 or H200: how work is cut, not what it gives
 
  private:
   void start_recording() noexcept;

@@ -6,6 +6,7 @@
 
 #include "verbatim/backend/cuda/gpu.hpp"
 #include "verbatim/simt/cuda_grid.cuh"
+#include "verbatim/simt/cuda_sm90.cuh"
 
 namespace verbatim::cuda {
 
@@ -14,7 +15,10 @@ template <class Params> constexpr int block_threads_of() {
   else return 256;
 }
 
-template <class Params> __global__ void __launch_bounds__(block_threads_of<Params>(), 1) entry(__grid_constant__ Params const p) { run(simt::cuda_grid{}, p); }
+template <class Params> __global__ void __launch_bounds__(block_threads_of<Params>(), 1) entry(Params const p) {
+  if constexpr (requires { requires Params::needs_sm90; }) run(simt::cuda_sm90_grid{}, p);
+  else run(simt::cuda_grid{}, p);
+}
 
 /// The first error of this process's work, or none; a failed device stays failed.
 inline cudaError_t& first_failure() noexcept {

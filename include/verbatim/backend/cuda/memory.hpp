@@ -1,10 +1,11 @@
 // Memory of a device, owned and move-only, zeroed; and the weights in it: matrices as rows [outputs, k] of T, as checkpoints have
-// them, vectors as f32. Parts of one matrix (q, k, v) lie one below the other, without gaps.
+// them, or in the tiles of a kernel, vectors as f32. Parts of one matrix (q, k, v) lie one below the other, without gaps.
 #pragma once
 #include <array>
 #include <cstddef>
 #include <utility>
 
+#include "verbatim/kernel/sm90/tiles.hpp"
 #include "verbatim/simt/grid.hpp"
 
 namespace verbatim::cuda {
@@ -49,22 +50,23 @@ template <class Executor, class T> class staging_array {
   std::size_t size_ = 0;
 };
 
-/// Parts of rows, joined; T is float for vectors, whose rows have one column.
-template <class Executor, class T> class joined_tensor {
+/// Parts of rows, joined; T is float for vectors, whose rows have one column. Tiled: kept as kernel/sm90/tiles.hpp says.
+template <class Executor, class T, bool Tiled = false> class joined_tensor {
  public:
   joined_tensor() = default;
   joined_tensor(int const* rows, int parts, int columns) : parts_(parts), columns_(columns) {
     for (int p = 0; p < parts; ++p) offset_[std::size_t(p) + 1] = offset_[std::size_t(p)] + rows[p];
-    values_ = device_array<Executor, T>(std::size_t(outputs()) * std::size_t(columns));
+    values_ = device_array<Executor, T>(Tiled ? kernel::sm90::weight_elements(outputs(), columns) : std::size_t(outputs()) * std::size_t(columns));
   }
   bool empty() const noexcept { return parts_ == 0; }
   int outputs() const noexcept { return offset_[std::size_t(parts_)]; }
   int columns() const noexcept { return columns_; }
   int rows(int part) const noexcept { return offset_[std::size_t(part) + 1] - offset_[std::size_t(part)]; }
   int offset(int part) const noexcept { return offset_[std::size_t(part)]; }
+  /// Not where it is tiled.
   T* row(int part, int r) const noexcept { return values_.data() + std::size_t(offset(part) + r) * std::size_t(columns_); }
   std::size_t bytes() const noexcept { return values_.bytes(); }
-  simt::global<T const> all() const noexcept { return values_; }
+  simt::global<T> all() const noexcept { return values_; }
 
  private:
   int parts_ = 0, columns_ = 0;
@@ -72,7 +74,7 @@ template <class Executor, class T> class joined_tensor {
   device_array<Executor, T> values_;
 };
 
-template <class Executor, class T> using device_matrix = joined_tensor<Executor, T>;
+template <class Executor, class T, bool Tiled> using device_matrix = joined_tensor<Executor, T, Tiled>;
 template <class Executor> struct device_vector : joined_tensor<Executor, float> {
   device_vector() = default;
   device_vector(int const* sizes, int parts) : joined_tensor<Executor, float>(sizes, parts, 1) {}

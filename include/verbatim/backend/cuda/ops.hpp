@@ -33,7 +33,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
  public:
   using value = T;
   using rows = rows_of<T>;   ///< in device memory, without gaps
-  using matrix = cuda::device_matrix<executor, T>;
+  using matrix = cuda::device_matrix<executor, T, Linear::template tiled<T>>;
   using vector = cuda::device_vector<executor>;
   static constexpr guarantee offers = guarantee::batch_invariant;
   static constexpr int revision = Device::revision;
@@ -43,16 +43,22 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
         tables_(limits, contract.kv_leaf), frequencies_(std::size_t(c.head_dim / 2)), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
         sine_(cosine_.size()), layer_kv_(std::size_t(limits.pages) * page_elements()), kv_(2 * std::size_t(c.layers) * layer_kv_),
         partial_(partial_room()), workspace_(workspace_room()), logits_(std::size_t(limits.outputs) * std::size_t(c.vocabulary)), host_logits_(logits_.size()),
-        wanted_(std::size_t(limits.outputs)), results_(wanted_.size()), host_wanted_(wanted_.size()), host_results_(wanted_.size()) {
+        scratch_rows_(row_room()), scratch_partial_(partial_products()), wanted_(std::size_t(limits.outputs)), results_(wanted_.size()), host_wanted_(wanted_.size()), host_results_(wanted_.size()) {
     auto const f = rope_frequencies(c);
     store_.write(frequencies_.data(), f.data(), f.size());
   }
 
   // --- weights -------------------------------------------------------------------------------------------------------
   /// Shapes and exactness were checked by the caller.
-  void load(matrix& to, int part, tensor const& t) { store_.convert(to.row(part, 0), t, std::size_t(to.rows(part)) * std::size_t(to.columns())); }
+  void load(matrix& to, int part, tensor const& t) {
+    if constexpr (Linear::template tiled<T>) store_.load_tiles(to, part, t);
+    else store_.convert(to.row(part, 0), t, std::size_t(to.rows(part)) * std::size_t(to.columns()));
+  }
   void load(vector& to, int part, tensor const& t) { store_.template widen<T>(to.row(part, 0), t, std::size_t(to.rows(part))); }
-  void unload(matrix const& from, int part, int row, T* to) const { store_.read(to, from.row(part, row), std::size_t(from.columns())); }
+  void unload(matrix const& from, int part, int row, T* to) const {
+    if constexpr (Linear::template tiled<T>) store_.read_tiles(to, from, part, row);
+    else store_.read(to, from.row(part, row), std::size_t(from.columns()));
+  }
   void unload(vector const& from, int part, T* to) const { store_.template narrow<T>(to, from.row(part, 0), std::size_t(from.rows(part))); }
 
   /// Tensors may lie in this device's memory, and stay unchanged until wait() or the end of the next step.
@@ -86,7 +92,8 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
 
   rows embed(matrix const& table, step const&) {
     rows const x = take(shape_.rows, config_.hidden);
-    executor_.launch(kernel::embedding_params<T>{table.all(), tables_.ids(), all(x), x.rows, x.columns});
+    if constexpr (Linear::template tiled<T>) executor_.launch(kernel::sm90::tiled_embedding{table.all(), tables_.ids(), all(x), x.rows, x.columns, table.outputs()});
+    else executor_.launch(kernel::embedding_params<T>{table.all(), tables_.ids(), all(x), x.rows, x.columns});
     return x;
   }
 
@@ -105,6 +112,9 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
 
   /// x = T(x + y).
   void add(rows x, rows y) { executor_.launch(kernel::add_params<T>{all(x), all(y), x.rows, x.columns}); }
+
+  /// x = T(x + T(h w^T + bias)).
+  void linear_add(rows x, rows h, matrix const& w, vector const& bias) requires(Linear::template tiled<T>) { multiply<T>(h, w, bias, all(x), all(x)); }
 
   heads_of<T> split_heads(rows x, matrix const& qkv) const noexcept {
     auto const part = [&](int p) { return rows{x.data + qkv.offset(p), x.rows, qkv.rows(p), x.stride}; };
@@ -218,6 +228,18 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     std::size_t const attention = 2 * hidden + 3 * q + 2 * kv, feed_forward = 2 * hidden + 3 * std::size_t(config_.intermediate);
     return (hidden + std::max(attention, feed_forward)) * std::size_t(limits_.tokens) + 2 * hidden * std::size_t(limits_.outputs) + 64 * 16;
   }
+  std::size_t row_room() const noexcept {
+    int const deepest = std::max({config_.hidden, config_.heads * config_.head_dim, config_.intermediate});
+    return Linear::template row_room<T>(limits_.tokens, deepest);
+  }
+  std::size_t partial_products() const noexcept {
+    int const q = config_.heads * config_.head_dim, kv = config_.kv_heads * config_.head_dim;
+    std::size_t most = 0;
+    for (auto [outputs, k] : {std::pair{q + 2 * kv, config_.hidden}, {config_.hidden, q}, {2 * config_.intermediate, config_.hidden},
+                              {config_.hidden, config_.intermediate}, {config_.vocabulary, config_.hidden}})
+      most = std::max(most, Linear::partial_room(outputs, k, executor::processors));
+    return most;
+  }
   /// Uninitialised rows, at a multiple of 128 bytes.
   rows take(int count, int columns) noexcept {
     T* const p = workspace_.data() + used_;
@@ -234,8 +256,8 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     executor_.download(host_results_.data(), results_.data(), wanted.size() * sizeof(kernel::sampling_result));
   }
 
-  template <class Out> void multiply(rows x, matrix const& w, vector const& bias, kernel::global<Out> y) {
-    Linear::enqueue(executor_, kernel::linear_params<T, Out>{all(x), w.all(), bias.all(), y, x.rows, w.outputs(), w.columns()});
+  template <class Out> void multiply(rows x, matrix const& w, vector const& bias, kernel::global<Out> y, kernel::global<Out const> residual = {}) {
+    Linear::enqueue(executor_, cuda::product<T, Out>{all(x), w.all(), bias.all(), residual, y, x.rows, w.outputs(), w.columns()}, {scratch_rows_, scratch_partial_});
   }
 
   model_config config_;
@@ -254,6 +276,8 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   std::size_t used_ = 0;
   array<float> logits_;
   cuda::staging_array<executor, float> host_logits_;
+  array<T> scratch_rows_;
+  array<float> scratch_partial_;
   array<kernel::sampling_row> wanted_;
   array<kernel::sampling_result> results_;
   cuda::staging_array<executor, kernel::sampling_row> host_wanted_;

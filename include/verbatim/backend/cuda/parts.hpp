@@ -5,9 +5,25 @@
 
 #include "verbatim/kernel/attention.hpp"
 #include "verbatim/kernel/linear.hpp"
+#include "verbatim/kernel/sm90/linear.hpp"
 #include "verbatim/numerics/contract.hpp"
 
 namespace verbatim::cuda {
+
+/// What a linear part enqueues one product by: y = Out(x w^T + bias), or y = Out(residual + Out(...)) where it says so.
+template <class T, class Out> struct product {
+  kernel::global<T const> x;          ///< [rows, k]
+  kernel::global<T const> w;          ///< as the part keeps it
+  kernel::global<float const> bias;   ///< [outputs], or empty
+  kernel::global<Out const> residual; ///< [rows, outputs], or empty; may be y
+  kernel::global<Out> y;              ///< [rows, outputs]
+  int rows, outputs, k;
+};
+/// Scratch of a part, in device memory.
+template <class T> struct product_scratch {
+  kernel::global<T> rows;             ///< activations in another order
+  kernel::global<float> partial;
+};
 
 /// Products by fma in leaves of kernel::linear_leaf, for f32 and bf16: few rows by one kernel, many by another, the same bits.
 struct fma_linear {
@@ -17,11 +33,57 @@ struct fma_linear {
   static constexpr guarantee offers = guarantee::batch_invariant;
   static constexpr int revision = 1;
   static constexpr int k_leaf = kernel::linear_leaf;
-  template <class Executor, class T, class Out> static void enqueue(Executor& e, kernel::linear_params<T, Out> const& p) {
+  template <class T> static constexpr bool tiled = false;
+  template <class T> static constexpr std::size_t row_room(int, int) { return 0; }
+  static constexpr std::size_t partial_room(int, int, int) { return 0; }
+  template <class Executor, class T, class Out> static void enqueue(Executor& e, product<T, Out> const& m, product_scratch<T> const&) {
+    kernel::linear_params<T, Out> const p{m.x, m.w, m.bias, m.y, m.rows, m.outputs, m.k};
     if (p.rows == 1) e.launch(kernel::skinny_linear<T, Out, 1>{p});
     else if (p.rows <= 4) e.launch(kernel::skinny_linear<T, Out, 4>{p});
     else if (p.rows <= policy::few_rows) e.launch(kernel::skinny_linear<T, Out, 8>{p});
     else e.launch(kernel::tiled_linear<T, Out>{p});
+  }
+};
+
+/// bf16 on Hopper's tensor cores, out of tiles; f32 by fma. The same leaves, other bits than fma_linear in bf16.
+struct tensor_linear {
+  struct policy {
+    static constexpr int most_split_rows = 64;   ///< beyond, there are blocks enough
+  };
+  static constexpr guarantee offers = guarantee::batch_invariant;
+  static constexpr int revision = 2;
+  static constexpr int k_leaf = kernel::linear_leaf;
+  template <class T> static constexpr bool tiled = std::is_same_v<T, bf16>;
+  /// Elements of activations of at most `rows` rows, and of partial sums.
+  template <class T> static constexpr std::size_t row_room(int rows, int k) {
+    return tiled<T> ? kernel::sm90::activation_elements(kernel::sm90::groups_for(rows, 128), k) : 0;
+  }
+  static constexpr std::size_t partial_room(int outputs, int k, int processors) {
+    int const blocks = kernel::blocks_for(outputs, kernel::sm90::tile_outputs);
+    return blocks < processors ? std::size_t(kernel::sm90::leaves_of(k)) * policy::most_split_rows * std::size_t(outputs) : 0;
+  }
+  template <class Executor, class T, class Out> static void enqueue(Executor& e, product<T, Out> const& m, product_scratch<T> const& scratch) {
+    if constexpr (!tiled<T>) {
+      fma_linear::enqueue(e, m, scratch);
+    } else {
+      if (m.rows <= 8) multiply<8, 1>(e, m, scratch);
+      else if (m.rows <= 16) multiply<16, 1>(e, m, scratch);
+      else if (m.rows <= 32) multiply<32, 1>(e, m, scratch);
+      else if (m.rows <= 64) multiply<64, 1>(e, m, scratch);
+      else multiply<128, 2>(e, m, scratch);
+    }
+  }
+
+ private:
+  template <int Rows, int Groups, class Executor, class T, class Out> static void multiply(Executor& e, product<T, Out> const& m, product_scratch<T> const& scratch) {
+    namespace sm90 = kernel::sm90;
+    int const groups = sm90::groups_for(m.rows, Rows), blocks = kernel::blocks_for(m.outputs, Groups * sm90::tile_outputs);
+    kernel::global<bf16> const x{scratch.rows.data, sm90::activation_elements(groups, m.k)};
+    e.launch(sm90::tile_activations{{m.x, x, m.rows, m.k}, groups});
+    int const leaves_each = m.rows <= policy::most_split_rows ? sm90::leaves_each_for(blocks, m.k, Executor::processors) : 0;
+    sm90::linear_params<Out> const p{x, m.w, m.bias, m.residual, m.y, scratch.partial, m.rows, m.outputs, m.k, groups, leaves_each};
+    e.launch(sm90::linear<Out, Rows, Groups>{p});
+    if (leaves_each > 0) e.launch(sm90::merge_leaves<Out>{p});
   }
 };
 

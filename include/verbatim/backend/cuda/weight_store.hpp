@@ -11,6 +11,7 @@
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/tensor.hpp"
 #include "verbatim/kernel/convert.hpp"
+#include "verbatim/kernel/sm90/tiles.hpp"
 
 namespace verbatim::cuda {
 
@@ -33,6 +34,30 @@ template <class Executor> class weight_store {
       for (std::size_t i = 0; i < n; ++i) piece[i] = to_float(from_float<T>(to_float(from[first + i])));
     }); });
   }
+  /// Rows of a part into the tiles of a matrix, through a piece of device memory where they do not lie there in bf16 already.
+  template <class Matrix> void load_tiles(Matrix& to, int part, tensor const& t) {
+    std::size_t const k = std::size_t(to.columns());
+    int const all = to.rows(part), most = std::max(1, int(piece_bytes / sizeof(bf16) / k));
+    auto const tile = [&](bf16 const* from, int first, int rows) {
+      executor_.launch(kernel::sm90::tile_weights{{{from, std::size_t(rows) * k}, to.all(), rows, int(k)}, to.offset(part) + first});
+    };
+    if (t.where == memory_space::device && t.type == dtype::bf16) return tile(static_cast<bf16 const*>(t.data), 0, all);
+    if (bounce_.size() < std::size_t(most) * k) bounce_ = device_array<Executor, bf16>(std::max(std::size_t(most) * k, piece_bytes / sizeof(bf16)));
+    for (int first = 0; first < all; first += most) {
+      int const rows = std::min(most, all - first);
+      tensor piece = t;
+      piece.data = static_cast<std::byte const*>(t.data) + std::size_t(first) * k * size_of(t.type);
+      convert(bounce_.data(), piece, std::size_t(rows) * k);
+      tile(bounce_.data(), first, rows);
+    }
+  }
+  template <class Matrix> void read_tiles(bf16* to, Matrix const& from, int part, int row) {
+    std::size_t const k = std::size_t(from.columns());
+    if (bounce_.size() < k) bounce_ = device_array<Executor, bf16>(std::max(k, piece_bytes / sizeof(bf16)));
+    executor_.launch(kernel::sm90::untile_weights{{{from.all(), {bounce_.data(), k}, 1, int(k)}, from.offset(part) + row}});
+    read(to, static_cast<bf16 const*>(bounce_.data()), k);
+  }
+
   /// The values of t, wherever it lies, as f32.
   std::vector<float> values_of(tensor const& t) {
     std::size_t const count = std::size_t(t.shape.elements());
@@ -96,6 +121,7 @@ template <class Executor> class weight_store {
 
   Executor& executor_;
   staging_array<Executor, unsigned char> staged_;
+  device_array<Executor, bf16> bounce_;   // of tiles: made when it is first needed
 };
 
 }  // namespace verbatim::cuda

@@ -10,6 +10,7 @@
 #pragma once
 #include <utility>
 
+#include "verbatim/kernel/linear.hpp"
 #include "verbatim/kernel/sm90/tiles.hpp"
 
 namespace verbatim::kernel::sm90 {
@@ -17,9 +18,9 @@ namespace verbatim::kernel::sm90 {
 using simt::barrier;
 using simt::eviction;
 using simt::origin;
+using verbatim::kernel::linear_leaf;   // of k: also what the fma kernels have
 
-/// Of k. Long enough that adding leaves costs little and partial sums are few, short enough that k = 4096 keeps eight blocks busy.
-inline constexpr int linear_leaf = 512, leaf_tiles = linear_leaf / tile_k;
+inline constexpr int leaf_tiles = linear_leaf / tile_k;
 
 template <class Out> struct linear_params {
   global<bf16 const> x;        ///< tiles, `groups` groups of rows
@@ -32,7 +33,7 @@ template <class Out> struct linear_params {
   int leaves_each;             ///< of a block; 0: all of them, and no merge
 };
 
-VERBATIM_KERNEL constexpr int leaves_of(int k) { return blocks_for(k, linear_leaf); }
+VERBATIM_HD constexpr int leaves_of(int k) { return blocks_for(k, linear_leaf); }
 
 /// Of blocks that take all of k: how many leaves each should have so that a GPU's processors have two blocks each, or 0 for all.
 constexpr int leaves_each_for(int blocks, int k, int processors) {
@@ -49,10 +50,6 @@ template <class Grid, class Out> VERBATIM_KERNEL void finish(Grid g, linear_para
   g.store(p.y, at, from_float<Out>(v));
 }
 
-/// Rows: of a block, 8 to 128 (256 would take more registers than there are: a thread keeps a leaf and a sum). Groups: warpgroups
-/// that multiply, 64 outputs each, which share the rows: 1 for few rows, 2 for many.
-template <class Out, int Rows, int Groups = 1> struct linear : linear_params<Out> {};
-
 template <int Rows, int Groups> struct linear_tile {
   static_assert(Rows % group_rows == 0 && Rows >= 8 && Rows <= 128 && Groups >= 1 && Groups <= 2);
   /// Sums and leaf take Rows floats of a thread. Two warpgroups and one that copies have 3 * 168 registers to share.
@@ -68,6 +65,13 @@ template <int Rows, int Groups> struct linear_tile {
   VERBATIM_KERNEL static constexpr int x_at(int s) { return stage(s) + Groups * w_bytes; }
   VERBATIM_KERNEL static constexpr barrier full(int s) { return {barriers_at + s * 8}; }
   VERBATIM_KERNEL static constexpr barrier empty(int s) { return {barriers_at + (stages + s) * 8}; }
+};
+
+/// Rows: of a block, 8 to 128 (256 would take more registers than there are: a thread keeps a leaf and a sum). Groups: warpgroups
+/// that multiply, 64 outputs each, which share the rows: 1 for few rows, 2 for many.
+template <class Out, int Rows, int Groups = 1> struct linear : linear_params<Out> {
+  static constexpr int block_threads = linear_tile<Rows, Groups>::threads;
+  static constexpr bool needs_sm90 = true;
 };
 
 template <class Out, int Rows, int Groups> constexpr launch_shape shape_of(linear<Out, Rows, Groups> const& p) {

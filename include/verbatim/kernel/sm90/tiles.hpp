@@ -5,6 +5,7 @@
 // Bodies here copy to and from rows; a kernel that makes activations may as well store them at `activation_pack`.
 // Cost: every byte read and written once; the floor is bandwidth.
 #pragma once
+#include "verbatim/core/token.hpp"
 #include "verbatim/kernel/values.hpp"
 #include "verbatim/simt/sm90.hpp"
 
@@ -14,23 +15,23 @@ inline constexpr int tile_k = simt::swizzle_row_bytes / 2, tile_outputs = 64, gr
 inline constexpr int atom_packs = group_rows * tile_k / pack_size<bf16>, row_packs = tile_k / pack_size<bf16>;
 inline constexpr int weight_tile = tile_outputs * tile_k, activation_group = group_rows * tile_k;   // elements
 
-VERBATIM_KERNEL constexpr int k_tiles(int k) { return blocks_for(k, tile_k); }
+VERBATIM_HD constexpr int k_tiles(int k) { return blocks_for(k, tile_k); }
 
 /// Where in an atom 8 elements of k lie: the chunk of its row that the swizzle of the address gives, in packs.
-VERBATIM_KERNEL constexpr int atom_pack(int row, int k) {
+VERBATIM_HD constexpr int atom_pack(int row, int k) {
   return int(simt::swizzled(std::uint32_t(row % group_rows * simt::swizzle_row_bytes + k % tile_k * 2))) / 16;
 }
 /// Packs of 8 elements: where [output, k .. k + 8) of weights lies, and [row, k .. k + 8) of activations with `groups` groups of rows.
-VERBATIM_KERNEL constexpr std::size_t weight_pack(int output, int k, int depth) {
+VERBATIM_HD constexpr std::size_t weight_pack(int output, int k, int depth) {
   std::size_t const tile = std::size_t(output / tile_outputs) * std::size_t(k_tiles(depth)) + std::size_t(k / tile_k);
   return tile * (weight_tile / pack_size<bf16>) + std::size_t(output % tile_outputs / group_rows * atom_packs + atom_pack(output, k));
 }
-VERBATIM_KERNEL constexpr std::size_t activation_pack(int row, int k, int groups) {
+VERBATIM_HD constexpr std::size_t activation_pack(int row, int k, int groups) {
   return (std::size_t(k / tile_k) * std::size_t(groups) + std::size_t(row / group_rows)) * atom_packs + std::size_t(atom_pack(row, k));
 }
 
 /// Elements that tiles of a matrix take.
-constexpr std::size_t weight_elements(int outputs, int k) { return std::size_t(blocks_for(outputs, tile_outputs)) * std::size_t(k_tiles(k)) * weight_tile; }
+VERBATIM_HD constexpr std::size_t weight_elements(int outputs, int k) { return std::size_t(blocks_for(outputs, tile_outputs)) * std::size_t(k_tiles(k)) * weight_tile; }
 constexpr std::size_t activation_elements(int groups, int k) { return std::size_t(k_tiles(k)) * std::size_t(groups) * activation_group; }
 /// Groups of rows that tiles of `each` rows read.
 constexpr int groups_for(int rows, int each) { return blocks_for(rows, each) * each / group_rows; }
@@ -46,8 +47,10 @@ struct tiles_params {
   global<bf16> to;
   int rows, k;
 };
-struct tile_weights : tiles_params {};
-struct untile_weights : tiles_params {};
+struct tile_weights : tiles_params {
+  int first = 0;   ///< the output that row 0 is. Only rows of `from` are written, so what else a tile holds must be zeros, or come too
+};
+struct untile_weights : tile_weights {};
 struct tile_activations : tiles_params {
   int groups;
 };
@@ -63,9 +66,9 @@ template <class Grid> VERBATIM_KERNEL void run(Grid g, tile_weights const& p) {
   settle(g);
   for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
     int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
-    full_pack<bf16> v{};
-    if (row < p.rows && k < p.k) v = g.template load_pack<pack_size<bf16>>(p.from, std::size_t(row) * std::size_t(p.k) + std::size_t(k));
-    g.store_pack(p.to, weight_pack(row, k, p.k) * pack_size<bf16>, v);
+    if (row >= p.rows || k >= p.k) continue;
+    auto const v = g.template load_pack<pack_size<bf16>>(p.from, std::size_t(row) * std::size_t(p.k) + std::size_t(k));
+    g.store_pack(p.to, weight_pack(p.first + row, k, p.k) * pack_size<bf16>, v);
   }
 }
 template <class Grid> VERBATIM_KERNEL void run(Grid g, untile_weights const& p) {
@@ -73,9 +76,29 @@ template <class Grid> VERBATIM_KERNEL void run(Grid g, untile_weights const& p) 
   for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
     int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
     if (row >= p.rows || k >= p.k) continue;
-    g.store_pack(p.to, std::size_t(row) * std::size_t(p.k) + std::size_t(k), g.template load_pack<pack_size<bf16>>(p.from, weight_pack(row, k, p.k) * pack_size<bf16>));
+    auto const v = g.template load_pack<pack_size<bf16>>(p.from, weight_pack(p.first + row, k, p.k) * pack_size<bf16>);
+    g.store_pack(p.to, std::size_t(row) * std::size_t(p.k) + std::size_t(k), v);
   }
 }
+
+/// y[row] = the table's row ids[row], out of tiles. An id outside the table gives zeros.
+struct tiled_embedding {
+  global<bf16 const> table;
+  global<token const> ids;
+  global<bf16> y;   ///< [rows, k]
+  int rows, k, vocabulary;
+};
+constexpr launch_shape shape_of(tiled_embedding const& p) { return {.x = p.rows, .threads = 128}; }
+template <class Grid> VERBATIM_KERNEL void run(Grid g, tiled_embedding const& p) {
+  settle(g);
+  token const id = g.load(p.ids, g.block_x());
+  for (int k = g.thread() * pack_size<bf16>; k < p.k; k += 128 * pack_size<bf16>) {
+    full_pack<bf16> v{};
+    if (id >= 0 && id < p.vocabulary) v = g.template load_pack<pack_size<bf16>>(p.table, weight_pack(id, k, p.k) * pack_size<bf16>);
+    g.store_pack(p.y, std::size_t(g.block_x()) * std::size_t(p.k) + std::size_t(k), v);
+  }
+}
+
 /// Rows that are not there become zeros.
 template <class Grid> VERBATIM_KERNEL void run(Grid g, tile_activations const& p) {
   settle(g);

@@ -57,21 +57,40 @@ inline std::uint32_t mask_at_least(float_lanes const& v, float t) noexcept {
 }
 inline float next_above(float t) noexcept;   // for finite t: x > t is x >= next_above(t)
 
+/// to = a * b + c, rounded once. Written out: what a compiler fuses of its own accord depends on its options.
+inline void multiply_add(float_lanes& to, float_lanes const& a, float_lanes const& b, float_lanes const& c) noexcept {
+#if defined(__AVX512F__)
+  to = (float_lanes)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__FMA__)
+  __m256 x[2], y[2], z[2];
+  std::memcpy(x, &a, sizeof x), std::memcpy(y, &b, sizeof y), std::memcpy(z, &c, sizeof z);
+  for (int h = 0; h < 2; ++h) x[h] = _mm256_fmadd_ps(x[h], y[h], z[h]);
+  std::memcpy(&to, x, sizeof x);
+#else
+  for (int j = 0; j < lanes; ++j) to[j] = __builtin_fmaf(a[j], b[j], c[j]);
+#endif
+}
+
 /// exp(x) for x <= 0, relative error below 2^-22. Below -87 (masked included) the result is that of -87, below 2^-125: it
-/// vanishes beside the peak's 1 in every sum that is made of it.
+/// vanishes beside the peak's 1 in every sum that is made of it. kernel/row_search.hpp has the same operations.
 inline void exp_lanes(float_lanes& x) noexcept {
-  float_lanes const low = float_lanes{} - 87.0f;
-  x = x > low ? x : low;
-  float_lanes const shifted = x * 1.44269504f + 12582912.0f;   // 1.5 * 2^23: rounds to the nearest integer
-  float_lanes const n = shifted - 12582912.0f;
-  float_lanes r = x - n * 0.693359375f;                        // ln 2 in two parts; the first product is exact
-  r = r - n * -2.12194440e-4f;
-  float_lanes p = r * 1.9875691500e-4f + 1.3981999507e-3f;     // minimax polynomial of Cephes' expf
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  auto const all = [](float_lanes& v, float c) { v = float_lanes{} + c; };
+  float_lanes a, b, shifted, r, p;
+  all(a, -87.0f);
+  x = x > a ? x : a;
+  all(a, 1.44269504f), all(b, 12582912.0f);                    // 1.5 * 2^23: rounds to the nearest integer
+  multiply_add(shifted, x, a, b);
+  float_lanes const n = shifted - b;
+  all(a, -0.693359375f), multiply_add(r, n, a, x);             // ln 2 in two parts
+  all(a, 2.12194440e-4f), multiply_add(r, n, a, r);
+  all(a, 1.9875691500e-4f), all(b, 1.3981999507e-3f), multiply_add(p, r, a, b);   // minimax polynomial of Cephes' expf
+  all(b, 8.3334519073e-3f), multiply_add(p, p, r, b);
+  all(b, 4.1665795894e-2f), multiply_add(p, p, r, b);
+  all(b, 1.6666665459e-1f), multiply_add(p, p, r, b);
+  all(b, 5.0000001201e-1f), multiply_add(p, p, r, b);
+  float_lanes const square = r * r;
+  multiply_add(p, p, square, r);
+  p = p + 1.0f;
   x = (float_lanes)((int_lanes)p + (((int_lanes)shifted) << 23));   // the low bits of `shifted` are the integer n
 }
 

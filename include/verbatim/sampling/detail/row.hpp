@@ -13,7 +13,7 @@
 namespace verbatim::detail {
 
 /// Of the bits of what is read off a row: part of every chain's revision.
-inline constexpr int row_revision = 1;
+inline constexpr int row_revision = 2;
 
 /// The largest value; NaN if the row is empty, holds a NaN, or its largest value is infinite.
 [[gnu::noinline]] inline float finite_peak(std::span<float const> row) noexcept {

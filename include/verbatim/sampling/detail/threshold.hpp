@@ -68,7 +68,7 @@ struct upper {
   float* const values = scratch;
   float* const weights = scratch + w.row.size() / 4 + 2 * lanes;
   // Invariant: weight{x >= low} reaches the target (or low is masked), weight{x >= high} does not.
-  std::uint32_t low = key_of(masked), high = key_of(peak) + 1;
+  std::uint32_t low = key_of(masked), high = key_of(peak + 0.0f) + 1;   // a peak of -0 is the +0 that it equals
   upper at_low{0, w.row.size()}, at_high{0, 0};
   double above = 0;   // the weight of what lies above w, which is no longer looked at
   for (float step = 4; high - low > 1;) {
