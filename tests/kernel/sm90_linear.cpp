@@ -143,6 +143,16 @@ TEST_CASE("a tile is what the 128-byte swizzle makes of rows") {
   CHECK(simt::matrix_descriptor(0x2420) == (0x242ull | 1ull << 16 | 64ull << 32 | 1ull << 62));
 }
 
+TEST_CASE("a thread has the elements of a result that PTX says") {
+  // Figure 149: warp w has rows 16 w .. 16 w + 15; lane l has row l / 4 and eight on, columns 2 (l % 4) and the next, then eight columns on.
+  auto const is = [](int thread, int i, int row, int column) {
+    auto const e = simt::accumulator_element(thread, i);
+    return e.row == row && e.column == column;
+  };
+  CHECK((is(0, 0, 0, 0) && is(0, 1, 0, 1) && is(0, 2, 8, 0) && is(0, 3, 8, 1) && is(0, 4, 0, 8) && is(0, 7, 8, 9)));
+  CHECK((is(37, 0, 17, 2) && is(37, 3, 25, 3) && is(127, 0, 55, 6) && is(127, 127, 63, 255) && is(128 + 37, 5, 17, 11)));
+}
+
 TEST_CASE("a product is near the exact one, with bias, residual and edges of every kind") {
   SECTION("one tile") {
     product_of<float> p(8, 64, 64, false, false);
