@@ -2,6 +2,7 @@
 // wrong with barriers, copies, products and registers. Products are plain loops: chains of fma in ascending k – tensor cores
 // round otherwise, so bits are compared between kernels and not with a GPU.
 #pragma once
+#include "verbatim/simt/host_grid.hpp"
 #include "verbatim/simt/host_sm90_block.hpp"
 
 namespace verbatim::simt {

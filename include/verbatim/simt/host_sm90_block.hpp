@@ -1,65 +1,29 @@
-// Runs one block of a kernel for sm_90a on a CPU: a fiber per thread as host_block.hpp, and of Hopper the protocol – barriers with
-// phases and bytes, copies that land some time after they were asked for, groups of products, the pool of registers. The first
-// defect ends the block as `protocol_defect`, with its line. Copies land one by one, whenever a seed says so, at the latest when
-// nothing else moves: so what is read early is read before it is there. Not for speed.
+// A block of a kernel for sm_90a on a CPU: of Hopper the protocol – barriers with phases and bytes, copies that land some time after
+// they were asked for, groups of products, the pool of registers. The first defect ends the block as `protocol_defect`, with its
+// line. Copies land one by one, whenever a seed says so, at the latest when nothing else moves: what is read early is not there.
 #pragma once
 #include <algorithm>
 #include <cstring>
-#include <exception>
-#include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "verbatim/simt/host_grid.hpp"
-#include "verbatim/simt/host_sm90_clock.hpp"
+#include "verbatim/simt/host_sm90_threads.hpp"
 #include "verbatim/simt/sm90.hpp"
 
 namespace verbatim::simt {
 
-class host_sm90_block {
+class host_sm90_block : public host_sm90_threads {
  public:
   using body = void (*)(void const* closure, host_sm90_block& self, int thread);
   using rule = protocol_defect::rule;
 
-  host_sm90_block(launch_shape shape, std::uint64_t seed) : plain_(shape, seed), random_(seed), shuffled_(seed != 0) {
-    if (shape.threads > detail::shared_cell::warps * warp_lanes) throw defect(defect::kind::bad_launch, "the model has at most 512 threads");
-    threads_.resize(std::size_t(shape.threads));
-    for (std::size_t i = 0; i < threads_.size(); ++i) order_.push_back(int(i));
+  host_sm90_block(launch_shape shape, std::uint64_t seed) : host_sm90_threads(shape, seed) {
     memory_.resize(std::size_t(shape.shared));
     barrier_at_.resize(std::size_t(shape.shared) / 8 + 1);
   }
-
   void run(int x, int y, int z, void const* closure, body call) {
     x_ = x, y_ = y, z_ = z, closure_ = closure, call_ = call;
-    reset();
-    while (live_ > 0 && !problem_) {
-      if (shuffled_) std::shuffle(order_.begin(), order_.end(), random_);
-      bool moved = false;
-      for (int i : order_) {
-        thread& t = threads_[std::size_t(i)];
-        if (t.done || t.waiting || problem_) continue;
-        moved = true, current_ = i;
-        t.context->resume();
-      }
-      if (problem_ || landing_.empty() || (moved && !(shuffled_ && random_() % 2))) {
-        if (!moved && !problem_) problem_ = std::make_exception_ptr(stuck());
-        continue;
-      }
-      land(shuffled_ ? std::size_t(random_() % landing_.size()) : 0);
-    }
-    if (!problem_) check_end();
-    if (problem_) {
-      for (auto& t : threads_) t.context.reset();   // abandoned halfway: their stacks may not be used again
-      std::rethrow_exception(problem_);
-    }
-  }
-
-  void sync(location where) {
-    arrive_all(gate_, 0, int(threads_.size()), true, where);
-  }
-  void sync_warp(location where) {
-    arrive_all(warps_[std::size_t(current_ / warp_lanes)], current_ / warp_lanes * warp_lanes, warp_lanes, true, where);
+    run_threads();
   }
 
   // Barriers.
@@ -150,13 +114,13 @@ class host_sm90_block {
   void commit() { ++me().committed; }
   /// A warp waits as one (.sync.aligned): before, some of its threads would still be reading what another one lets go.
   void complete(int but, location where) {
-    arrive_all(warps_[std::size_t(current_ / warp_lanes)], current_ / warp_lanes * warp_lanes, warp_lanes, false, where);
+    arrive_all(my_warp(), first_of_warp(), warp_lanes, false, where);
     auto& t = me();
     if (t.committed > std::uint32_t(but)) t.completed = std::max(t.completed, t.committed - std::uint32_t(but));
     t.seen.learn(std::size_t(first_warp() + current_ / warp_lanes), t.completed);
   }
-  std::uint32_t completed() const { return threads_[std::size_t(current_)].completed; }
-  std::uint32_t fences() const { return threads_[std::size_t(current_)].fences; }
+  std::uint32_t completed() const { return me().completed; }
+  std::uint32_t fences() const { return me().fences; }
   void fence() { ++me().fences; }
 
   /// setmaxnreg: 24 to 256, a multiple of 8; what one warpgroup gives up another may take, and waits for.
@@ -168,85 +132,33 @@ class host_sm90_block {
     wake(pool);
   }
   void dependency_wait() { me().waited = true; }
-  bool waited() const { return threads_[std::size_t(current_)].waited; }
+  bool waited() const { return me().waited; }
 
-  host_block& plain() noexcept { return plain_; }
   int x() const noexcept { return x_; }
   int y() const noexcept { return y_; }
   int z() const noexcept { return z_; }
-  [[noreturn]] void fail(rule which, std::string const& text, location where) const { throw protocol_defect(which, text + at(where)); }
-  static std::string at(location where) { return host_block::at(where); }
 
  private:
   using content = detail::shared_cell::content;
-  static constexpr int max_barriers = 64, gate = -1, pool = -2;
-
-  using thread = detail::sm90_thread;
-  using meeting = detail::meeting;
   using counter = detail::counter;
+  static constexpr int pool = -2;
 
-  std::size_t components() const { return threads_.size() + max_barriers + detail::shared_cell::warps; }
-  int first_warp() const { return int(threads_.size()) + max_barriers; }
-  thread& me() { return threads_[std::size_t(current_)]; }
-
-  void reset() {
-    live_ = int(threads_.size()), problem_ = nullptr, gate_ = {}, free_registers_ = 0;
+  void begin() override {
+    free_registers_ = 0;
     landing_.clear(), barriers_.clear();
     barriers_.reserve(max_barriers);
-    warps_.assign(threads_.size() / warp_lanes, {});
     steps_.assign(threads_.size() / warpgroup_threads + 1, {});
     std::fill(memory_.begin(), memory_.end(), static_cast<unsigned char>(0xCD));
     std::fill(barrier_at_.begin(), barrier_at_.end(), -1);
     cells_.assign(memory_.size() / 16 + 1, {});
-    for (std::size_t i = 0; i < threads_.size(); ++i) {
-      thread& t = threads_[i];
-      auto context = t.context ? std::move(t.context) : std::make_unique<fiber>();
-      t = {};
-      t.context = std::move(context), t.id = int(i);
-      t.registers = 65536 / int(threads_.size()) / 8 * 8;   // what a launch of these threads can have, one block an SM
-      t.seen.reset(components());
-      t.seen.known[i] = 1;
-      t.context->start(&host_sm90_block::entry, this);
-    }
+    for (auto& t : threads_) t.registers = 65536 / int(threads_.size()) / 8 * 8;   // what a launch of these threads can have, one block an SM
   }
-  static void entry(void* argument) {
-    host_sm90_block& b = *static_cast<host_sm90_block*>(argument);
-    thread& t = b.me();   // started by its first turn
-    try {
-      b.call_(b.closure_, b, t.id);
-      if (t.issued > t.completed) throw protocol_defect(rule::in_flight, "thread " + std::to_string(t.id) + " ends before its products do");
-    } catch (...) {
-      b.problem_ = std::current_exception();
-    }
-    t.done = true;
-    --b.live_;
-    t.context->suspend();
+  void run_body(int thread) override {
+    call_(closure_, *this, thread);
+    if (me().issued > me().completed) throw protocol_defect(rule::in_flight, "thread " + std::to_string(thread) + " ends before its products do");
   }
-  void park(int what, location where) {
-    thread& t = me();
-    t.waits_for = what, t.where = where, t.waiting = true;
-    t.context->suspend();
-  }
-  void wake(int what) {
-    for (auto& t : threads_)
-      if (t.waiting && t.waits_for == what) t.waiting = false;
-  }
-  void arrive_all(meeting& m, int first, int count, bool orders, location where) {
-    if (m.arrived > 0 && (m.where.line() != where.line() || std::strcmp(m.where.file_name(), where.file_name())))
-      throw defect(defect::kind::divergent_barrier, "thread " + std::to_string(current_) + " reaches a barrier" + at(where) + ", others wait" + at(m.where));
-    m.where = where;
-    if (++m.arrived < count) return park(gate, where);
-    m.arrived = 0;
-    for (int i = first; i < first + count; ++i) threads_[std::size_t(i)].waiting = false;
-    if (!orders) return;
-    detail::history all = me().seen;
-    for (int i = first; i < first + count; ++i) all.join(threads_[std::size_t(i)].seen);
-    for (int i = first; i < first + count; ++i) {
-      thread& t = threads_[std::size_t(i)];
-      t.seen = all;
-      ++t.seen.known[std::size_t(i)];
-    }
-  }
+  bool something_under_way() const override { return !landing_.empty(); }
+  void let_one_arrive(std::uint64_t chance) override { land(std::size_t(chance % landing_.size())); }
   counter& find(barrier b, bool by_copy, location where) {
     int const i = b.offset < 0 || b.offset % 8 || b.offset + 8 > int(memory_.size()) ? -1 : barrier_at_[std::size_t(b.offset / 8)];
     if (i < 0) fail(rule::barrier_use, "no barrier was made at shared byte " + std::to_string(b.offset), where);
@@ -286,7 +198,7 @@ class host_sm90_block {
   void before_write(detail::shared_cell const& c, bool asynchronous, int offset, location where) {
     if (auto const v = detail::may_write(c, me().seen, first_warp(), asynchronous); v.text) fail(v.broken, v.text + place_of(offset), where);
   }
-  void check_end() try {
+  void check_end() override {
     if (!landing_.empty()) fail(rule::in_flight, "the block ends before a copy that it asked for", landing_.front().where);
     for (auto const& c : barriers_)
       if (c.told && !c.observed) fail(rule::in_flight, "the block ends and nobody waited for its last copy", c.last_copy);
@@ -294,23 +206,10 @@ class host_sm90_block {
       auto const& all = steps_[std::size_t(t.id / warpgroup_threads)];
       if (t.steps != all.size()) fail(rule::divergent, "thread " + std::to_string(t.id) + " leaves out what its warpgroup does", all[t.steps].where);
     }
-  } catch (...) {
-    problem_ = std::current_exception();
-  }
-  protocol_defect stuck() const {
-    for (auto const& t : threads_)
-      if (!t.done) return {rule::never_ends, "nothing moves any more: thread " + std::to_string(t.id) + " waits" + at(t.where)};
-    return {rule::never_ends, "nothing moves any more"};
   }
 
-  host_block plain_;   // has the shape, and refuses bad ones
-  std::mt19937_64 random_;
-  bool shuffled_;
-  int x_ = 0, y_ = 0, z_ = 0, live_ = 0, current_ = 0, free_registers_ = 0;
-  meeting gate_;
-  std::vector<meeting> warps_;
-  std::vector<thread> threads_;
-  std::vector<int> order_, barrier_at_;
+  int x_ = 0, y_ = 0, z_ = 0, free_registers_ = 0;
+  std::vector<int> barrier_at_;
   std::vector<unsigned char> memory_;
   std::vector<detail::shared_cell> cells_;
   std::vector<counter> barriers_;
@@ -318,7 +217,6 @@ class host_sm90_block {
   std::vector<std::vector<step>> steps_;
   void const* closure_ = nullptr;
   body call_ = nullptr;
-  std::exception_ptr problem_;
 };
 
 }  // namespace verbatim::simt
