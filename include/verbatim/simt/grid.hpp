@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "verbatim/core/bf16.hpp"
 #include "verbatim/core/host_device.hpp"
 
 namespace verbatim::simt {
@@ -18,6 +19,11 @@ template <class T, int N> struct alignas(N * sizeof(T)) pack {
   static_assert(N * sizeof(T) <= 16 && std::is_trivially_copyable_v<T>);
   T value[N];
 };
+struct mma_a { pack<bf16, 2> part[4]; };
+struct mma_b { pack<bf16, 2> part[2]; };
+struct mma_c { float value[4]; };
+template <int N> struct matrices { pack<bf16, 2> part[N]; };
+
 /// Elements of the widest access.
 template <class T> inline constexpr int pack_size = int(16 / sizeof(T));
 template <class T> using full_pack = pack<T, pack_size<T>>;

@@ -90,6 +90,16 @@ class host_block {
     return value;
   }
 
+  /// Every lane gives a value and gets those of all.
+  template <class T> void gather(T value, T (&all)[warp_lanes], location where) {
+    static_assert(sizeof(T) <= 16 && std::is_trivially_copyable_v<T>);
+    warp& w = my_warp();
+    int const first = current_ / warp_lanes * warp_lanes, buffer = w.exchanges & 1;
+    std::memcpy(w.slot[buffer][current_ % warp_lanes], &value, sizeof value);
+    arrive(w.gate, warp_lanes, where, "a shuffle", [&] { ++w.exchanges, release(first, warp_lanes); });
+    for (int i = 0; i < warp_lanes; ++i) std::memcpy(&all[i], w.slot[buffer][i], sizeof value);
+  }
+
   template <class T> T read(std::size_t offset, location where) {
     T value;
     watch(shadow_.read(offset, sizeof(T), me()), offset, where);

@@ -72,6 +72,33 @@ class host_grid {
     std::copy_n(p.value, N, m.data + i);
   }
 
+  mma_c mma(mma_a const& a, mma_b const& b, mma_c c, location w = location::current()) const {
+    mma_a as[warp_lanes];
+    mma_b bs[warp_lanes];
+    block_->gather(a, as, w), block_->gather(b, bs, w);
+    int const lane = thread_ % warp_lanes;
+    for (int e = 0; e < 4; ++e) {
+      int const row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
+      double total = double(c.value[e]);
+      for (int k = 0; k < 16; ++k)
+        total += double(to_float(as[row % 8 * 4 + k % 8 / 2].part[row / 8 + k / 8 * 2].value[k % 2])) * double(to_float(bs[column * 4 + k % 8 / 2].part[k / 8].value[k % 2]));
+      c.value[e] = float(total);
+    }
+    return c;
+  }
+  template <int N, bool Transposed = false> matrices<N> load_matrix(host_shared<bf16> m, int i, location w = location::current()) const {
+    full_pack<bf16> all[warp_lanes];
+    block_->gather(m.template load_pack<8>(i, w), all, w);
+    matrices<N> r;
+    int const lane = thread_ % warp_lanes;
+    for (int j = 0; j < N; ++j)
+      for (int e = 0; e < 2; ++e) r.part[j].value[e] = Transposed ? all[8 * j + lane % 4 * 2 + e].value[lane / 4] : all[8 * j + lane / 4].value[lane % 4 * 2 + e];
+    return r;
+  }
+  template <int N, class T> void copy_async(host_shared<std::remove_const_t<T>> to, int i, global<T> from, std::size_t j, location w = location::current()) const { to.store_pack(i, load_pack<N>(from, j, w), w); }
+  void copy_commit() const {}
+  template <int N> void copy_wait() const {}
+
  private:
   static void check(std::size_t size, std::int64_t i, int n, location w) {
     if (i < 0 || std::size_t(i) + std::size_t(n) > size)
