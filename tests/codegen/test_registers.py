@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compiles every tests/codegen/*.cu for sm_90a and reads what ptxas says: no spills, registers within the unit's budget (its first
-line), a compile within SECONDS. The machine code must not depend on -fmad: every fused multiply-add is written out, so that no
-compiler decides where sums are rounded. Prints a line per kernel and the seconds of each unit. Without nvcc it skips, and says so; it says
-nothing about what runs on a GPU."""
+line), a compile within SECONDS, and in PTX what the second line asks for (`// contains: ...`, where there is one). The machine code must
+not depend on -fmad: every fused multiply-add is written out, so that no compiler decides where sums are rounded. Prints a line per
+kernel and the seconds of each unit. Without nvcc it skips, and says so; it says nothing about what runs on a GPU."""
 import os
 import pathlib
 import re
@@ -83,6 +83,20 @@ def contracted(nvcc, source, folder):
     return [readable(name) for name in code[0] if code[0][name] != code[1].get(name)] if code[0] else None
 
 
+def asked_of(text):
+    """What a unit's second line says that its PTX contains."""
+    match = re.match(r"[^\n]*\n// contains: ([^\n]+)", text)
+    return match[1].split(", ") if match else []
+
+
+def missing(nvcc, source, folder):
+    """What of it PTX does not contain."""
+    out = pathlib.Path(folder) / "out.ptx"
+    done = subprocess.run([nvcc, "-arch=sm_90a", "-std=c++20", "-ptx", f"-I{INCLUDE}", f"-I{HERE}", str(source), "-o", str(out)])
+    ptx = "" if done.returncode else out.read_text()
+    return [word for word in asked_of(source.read_text()) if word not in ptx]
+
+
 def check_contraction(nvcc):
     """What a compiler may fuse is seen, what is written out is not."""
     with tempfile.TemporaryDirectory() as folder:
@@ -98,6 +112,7 @@ def check_itself():
            "    16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads\nptxas info    : Used 40 registers, 8 bytes cmem[0]\n")
     assert kernels_of(log) == [("f", 40, 16, 12)]
     assert len(problems_of("u", kernels_of(log), 39, 91)) == 3
+    assert asked_of("// registers: 1\n// contains: a.b, c\n") == ["a.b", "c"] and asked_of("// registers: 1\n\n// contains: a\n") == []
     assert problems_of("u", [], 39, 1) and not problems_of("u", [("f", 39, 0, 0)], 39, 1)
 
 
@@ -125,6 +140,7 @@ def main():
                 continue
             fused = contracted(nvcc, unit, folder)
             problems += [f"{unit.name}: not compiled with -fmad"] if fused is None else [f"{unit.name}: -fmad changes {name}" for name in fused]
+            problems += [f"{unit.name}: no {word} in its PTX" for word in missing(nvcc, unit, folder)]
             seen = re.findall(r"\S+", pathlib.Path(f"{folder}/deps").read_text())
         kernels = kernels_of(done.stdout)
         total += len(kernels)
