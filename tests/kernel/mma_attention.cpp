@@ -31,11 +31,14 @@ template <int D> struct problem {
 
   float value(std::uint64_t what, int sequence, int position, int head, int d) const {
     if (what == 2 && ones) return 1;
-    std::uint64_t x = ((what * 64 + std::uint64_t(position < common ? 0 : sequence)) * 4096 + std::uint64_t(position)) * 4096 + std::uint64_t(head * D + d) + 1;
+    std::uint64_t x = what * 64 + std::uint64_t(position < common ? 0 : sequence);
+    x = (x * 4096 + std::uint64_t(position)) * 4096 + std::uint64_t(head * D + d) + 1;
     for (int i = 0; i < 2; ++i) x = (x ^ (x >> 29)) * 0xbf58476d1ce4e5b9u, x ^= x >> 32;
     return to_float(to_bf16((float(x >> 40) / float(1 << 24) - 0.5f) * 3));
   }
-  float query(int sequence, int position, int head, int d) const { return to_float(to_bf16(value(4 + std::uint64_t(sequence), sequence, position, head, d) * sharpness)); }
+  float query(int sequence, int position, int head, int d) const {
+    return to_float(to_bf16(value(4 + std::uint64_t(sequence), sequence, position, head, d) * sharpness));
+  }
 
   /// The outputs of chunks, run together as one step: a vector per (chunk, row), side by side. Samples: they share pages before `common`.
   std::vector<bf16> attend(std::vector<chunk> const& chunks, int page, form how, std::uint64_t seed, bool samples = false) const {
@@ -139,7 +142,7 @@ template <int D> std::vector<bf16> rows_of(problem<D> const& p, std::vector<std:
 
 /// Sequence 0 of `length` tokens, and others that part from it at `common`.
 template <int D> void check(problem<D> const& p, int length) {
-  int const samples = 6, others = std::min(length, p.common + p.leaf + 9);
+  int const samples = p.leaf == 64 ? 6 : 3, others = std::min(length, p.common + p.leaf + 9);
   std::vector<std::vector<bf16>> whole;
   for (int s = 0; s < samples; ++s) whole.push_back(p.attend({{s, 0, s == 0 ? length : others}}, 16, form::rows, 0));
   double worst = 0;
@@ -147,7 +150,9 @@ template <int D> void check(problem<D> const& p, int length) {
     for (int h = 0; h < p.heads && position < length; ++h) worst = std::max(worst, p.error(0, position, h, whole[0].data() + (position * p.heads + h) * D));
   INFO("worst error " << worst << " of the bound");
   CHECK(worst <= 1);
-  auto const holds = [&](std::vector<chunk> const& chunks, int page, form how, std::uint64_t seed) { return same(p.attend(chunks, page, how, seed), rows_of(p, whole, chunks)); };
+  auto const holds = [&](std::vector<chunk> const& chunks, int page, form how, std::uint64_t seed) {
+    return same(p.attend(chunks, page, how, seed), rows_of(p, whole, chunks));
+  };
 
   int const end = length - 1;
   CHECK(holds({{0, 0, length}}, 64, form::rows_by_eight_warps, 1));
@@ -177,6 +182,7 @@ template <int D> void check(problem<D> const& p, int length) {
 TEST_CASE("attention on tensor cores: exact within bounds, and the same bits in every form; leaves of 64, head_dim 64") {
   check(problem<64>{.heads = 6, .kv_heads = 2, .leaf = 64, .window = 0, .common = 130}, 150);
   check(problem<64>{.heads = 4, .kv_heads = 1, .leaf = 64, .window = 70, .common = 128, .sharpness = 4}, 140);
+  check(problem<64>{.heads = 20, .kv_heads = 1, .leaf = 64, .window = 0, .common = 64}, 70);   // a row fills more than a tile
 }
 
 TEST_CASE("attention on tensor cores: exact within bounds, and the same bits in every form; leaves of 256, head_dim 128") {
@@ -188,4 +194,17 @@ TEST_CASE("attention on tensor cores: rounded weights add up to one") {
   problem<64> const p{.heads = 2, .kv_heads = 1, .leaf = 64, .window = 0, .common = 0, .sharpness = 0.3f, .ones = true};
   auto const out = p.attend({{0, 0, 150}}, 16, form::rows, 0);
   for (std::size_t i = 32 * 2 * 64; i < out.size(); ++i) REQUIRE(to_float(out[i]) == 1);
+}
+
+TEST_CASE("prefixes that sequences share are found, whole leaves only, most leaves first") {
+  int const a[] = {1, 2, 3, 4, 5, 6}, b[] = {1, 2, 3, 4, 9, 9}, c[] = {7, 8, 3, 4, 5, 6}, d[] = {1, 2, 3, 4, 5, 6}, e[] = {1, 2, 0, 4, 0, 0};
+  decoding_sequence const of[] = {{c, 96}, {a, 96}, {e, 50}, {b, 70}, {d, 95}, {a, 31}};   // the last has no whole leaf
+  shared_run runs[6];
+  int members[6], leaves_of[6];
+  REQUIRE(find_shared_prefixes(of, 6, 16, 32, runs, members, leaves_of) == 2);
+  CHECK(std::vector<int>(leaves_of, leaves_of + 6) == std::vector<int>{0, 2, 1, 2, 2, 0});
+  CHECK(std::vector<int>(members, members + 4) == std::vector<int>{1, 3, 4, 2});
+  CHECK((runs[0].first_leaf == 0 && runs[0].end_leaf == 1 && runs[0].first == 0 && runs[0].count == 4));
+  CHECK((runs[1].first_leaf == 1 && runs[1].end_leaf == 2 && runs[1].first == 0 && runs[1].count == 3));
+  CHECK(find_shared_prefixes(of, 6, 64, 32, runs, members, leaves_of) == 0);   // a page that spans leaves
 }

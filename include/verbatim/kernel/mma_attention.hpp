@@ -23,7 +23,8 @@ template <int D, int Warps, int Stages> constexpr launch_shape shape_of(mma_spli
 }
 
 /// What a leaf gave a tile's rows, to [rows, heads, max_leaves, D + 2].
-template <class Grid, class Leaf> VERBATIM_KERNEL void store_partial(Grid g, attention_params<bf16> const& p, Leaf const& leaf, tile_rows const& rows, int number, bool with_stats) {
+template <class Grid, class Leaf>
+VERBATIM_KERNEL void store_partial(Grid g, attention_params<bf16> const& p, Leaf const& leaf, tile_rows const& rows, int number, bool with_stats) {
   std::size_t const d = std::size_t(p.kv.head_dim);
   VERBATIM_UNROLL
   for (int h = 0; h < 2; ++h) {
@@ -43,7 +44,7 @@ template <class Grid, int D, int Warps, int Stages> VERBATIM_KERNEL void run(Gri
   if (p.shared.size > 0 && g.block_x() < g.load(p.shared, b.sequence)) return;
   tile_rows const rows = rows_of(b, p.heads, 0, g.thread() % warp_lanes);
   int const begin = rows.begin > base ? rows.begin : base, end = rows.end < base + p.leaf ? rows.end : base + p.leaf;
-  key_ring<Grid, D, Stages> ring(g, p.kv, p.of.pages, b.sequence * p.of.pages_each, b.kv_head, begin, end);
+  key_ring<Grid, D, Stages, Warps * warp_lanes> ring(g, p.kv, p.of.pages, b.sequence * p.of.pages_each, b.kv_head, begin, end);
   using queries_type = held_queries<Grid, D>;
   queries_type const queries(g, p.q, rows);
   int const warp = g.thread() / warp_lanes;
@@ -97,7 +98,7 @@ template <class Grid, int D, int Warps, int Stages> VERBATIM_KERNEL void run(Gri
     g.template copy_async<n>(g.template shared<bf16>(staged), query * pitch + d, p.q, b.column(query < b.count ? query : b.count - 1, p.heads, D) + std::size_t(d));
   }
   int const begin = b.begin_of(0), end = b.end_of(b.count - 1);
-  key_ring<Grid, D, Stages> ring(g, p.kv, p.of.pages, b.sequence * p.of.pages_each, b.kv_head, begin, end);
+  key_ring<Grid, D, Stages, Warps * warp_lanes> ring(g, p.kv, p.of.pages, b.sequence * p.of.pages_each, b.kv_head, begin, end);
   staged_queries<Grid> const queries{g, {staged.offset + g.thread() / warp_lanes * elements * int(sizeof(bf16)), elements}, pitch};
   using leaf_type = mma_leaf<Grid, D, D, staged_queries<Grid>>;
   leaf_type leaf(g, rows, queries, 0);

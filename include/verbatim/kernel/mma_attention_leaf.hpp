@@ -6,7 +6,7 @@
 // So a row's bits depend on its query, its positions and their keys and values alone (batch_invariant), if an element of an mma
 // depends on its row of A, its column of B and its C alone, and a zero of A contributes nothing: to be held against hardware. Values
 // must be finite: a NaN at a position that a row does not see, but another row of its tile does, reaches both.
-// Error: 2^-8 of sum |weight * value|, bf16's rounding of weights (the sum has them unrounded); what f32 adds is below 2^-20 of it.
+// Error: 2^-8 of sum |weight * value|, bf16's rounding of weights (the sum has them unrounded); what f32 and the exponential add is below 2^-17.
 #pragma once
 #include "verbatim/kernel/attention_leaf.hpp"
 
@@ -41,17 +41,27 @@ VERBATIM_KERNEL tile_rows rows_of(query_block const& b, int heads, int first, in
   return t;
 }
 
-/// 2^x for x <= 0 and little above; exactly 1 at 0, exactly 0 below -125, also at -infinity; NaN for NaN. At most 1.6e-7 off.
+#if defined(__CUDA_ARCH__)
+VERBATIM_KERNEL float larger(float a, float b) { return fmaxf(a, b); }   // one instruction
+VERBATIM_KERNEL float at_least(float bound, float x) {
+  asm("max.NaN.f32 %0, %1, %2;" : "=f"(x) : "f"(x), "f"(bound));
+  return x;
+}
+#else
+VERBATIM_KERNEL float larger(float a, float b) { return math::max(a, b); }
+VERBATIM_KERNEL float at_least(float bound, float x) { return x < bound ? bound : x; }   // NaN stays
+#endif
+
+/// 2^x for x <= 0 and little above; exactly 1 at 0, exactly 0 below -126.5, also at -infinity; NaN for NaN. Relative error: 3e-6.
 VERBATIM_KERNEL float softmax_weight(float x) {
+  x = at_least(-127.0f, x);
   float const shifted = sum(x, math::round_shift), r = sum(x, -sum(shifted, -math::round_shift));
-  float p = 0x1.5bba14p-10f;   // minimax on [-1/2, 1/2], with 1 at 0
-  p = math::fma(p, r, 0x1.3cea88p-7f);
-  p = math::fma(p, r, 0x1.c6b752p-5f);
-  p = math::fma(p, r, 0x1.ebf9bcp-3f);
-  p = math::fma(p, r, 0x1.62e42ap-1f);
+  float p = 0x1.3a02ccp-7f;   // minimax on [-1/2, 1/2], with 1 at 0
+  p = math::fma(p, r, 0x1.c9fc46p-5f);
+  p = math::fma(p, r, 0x1.ec0378p-3f);
+  p = math::fma(p, r, 0x1.62e12cp-1f);
   p = math::fma(p, r, 1.0f);
-  float const w = product(p, bits_as<float>((bits_as<std::uint32_t>(shifted) + 127u) << 23));
-  return x < -125.0f ? 0.0f : w;
+  return product(p, bits_as<float>((bits_as<std::uint32_t>(shifted) + 127u) << 23));   // at -127 by 0
 }
 
 /// A tile's queries in registers, straight from memory.
@@ -80,6 +90,9 @@ template <class Grid> struct staged_queries {
 /// The state of a leaf: of two rows of the tile, the lane's share of `Columns` columns from `column` on.
 template <class Grid, int D, int Columns, class Queries> class mma_leaf {
   static constexpr int pitch = mma_tile::pitch(D), key_blocks = mma_tile::keys / 8;
+  static_assert(D == 64 || D == 128);
+  static constexpr float scale = D == 64 ? 0x1p-3f : 0x1.6a09e6p-4f;               // 1 / sqrt(D)
+  static constexpr float in_bits = D == 64 ? 0x1.715476p-3f : 0x1.0527dcp-3f;      // log2(e) / sqrt(D)
 
  public:
   static constexpr int column_blocks = Columns / 8;
@@ -115,14 +128,13 @@ template <class Grid, int D, int Columns, class Queries> class mma_leaf {
       for (int e = 0; e < 4; ++e) values[n].value[e] = sum(values[n].value[e], 0.0f);
   }
   /// Of row h, as leaves merge: in units of e. Element e of block n is of row e / 2, column column_of(n) + e % 2.
-  VERBATIM_KERNEL float maximum_of(int h) const { return product(top[h], scale()); }
+  VERBATIM_KERNEL float maximum_of(int h) const { return product(top[h], scale); }
   VERBATIM_KERNEL float sum_of(int h) const { return total[h]; }
   VERBATIM_KERNEL float value_of(int n, int e) const { return values[n].value[e]; }
   VERBATIM_KERNEL int column_of(int n) const { return column + 8 * n + 2 * (lane() % 4); }
 
  private:
   VERBATIM_KERNEL int lane() const { return g.thread() % warp_lanes; }
-  VERBATIM_KERNEL static float scale() { return quotient(1.0f, square_root(float(D))); }
 
   VERBATIM_KERNEL void score(simt::mma_c (&s)[key_blocks], place staged) {
     auto const keys = g.template shared<bf16>(staged);
@@ -157,14 +169,13 @@ template <class Grid, int D, int Columns, class Queries> class mma_leaf {
 
   /// Scores become weights; the state is scaled to the new maximum.
   VERBATIM_KERNEL void soften(simt::mma_c (&s)[key_blocks]) {
-    float const in_bits = product(scale(), 1.44269502f);   // log2(e)
     VERBATIM_UNROLL
     for (int h = 0; h < 2; ++h) {
       float next = top[h];
       VERBATIM_UNROLL
-      for (int n = 0; n < key_blocks; ++n) next = math::max(s[n].value[2 * h + 1], math::max(s[n].value[2 * h], next));
-      next = math::max(next, g.shfl_xor(next, 1));
-      next = math::max(next, g.shfl_xor(next, 2));
+      for (int n = 0; n < key_blocks; ++n) next = larger(next, larger(s[n].value[2 * h], s[n].value[2 * h + 1]));
+      next = larger(next, g.shfl_xor(next, 1));
+      next = larger(next, g.shfl_xor(next, 2));
       float const base = next == -__builtin_inff() ? 0.0f : product(next, in_bits);   // nothing seen so far: no -inf - -inf
       float const old = softmax_weight(sum(product(top[h], in_bits), -base));
       top[h] = next;

@@ -15,9 +15,9 @@ template <int D, int Stages> struct ring_layout {
   VERBATIM_HD static constexpr place values(int slot) { return {(2 * slot + 1) * elements * int(sizeof(bf16)), elements}; }
 };
 
-template <class Grid, int D, int Stages> class key_ring {
+template <class Grid, int D, int Stages, int Threads> class key_ring {
   using layout = ring_layout<D, Stages>;
-  static constexpr int n = pack_size<bf16>, run = 16;   // positions that surely lie in one page
+  static constexpr int n = pack_size<bf16>, run = 16, runs = mma_tile::keys / run;   // run: positions that surely lie in one page
 
  public:
   /// `first_page`: of the sequence, in `pages`. Begins to copy.
@@ -44,26 +44,32 @@ template <class Grid, int D, int Stages> class key_ring {
     if (fetched < end) {
       int const slot = fetched / mma_tile::keys % Stages;
       auto const to_keys = g.template shared<bf16>(layout::keys(slot)), to_values = g.template shared<bf16>(layout::values(slot));
-      std::size_t from[mma_tile::keys / run];
+      std::size_t from[runs];
       VERBATIM_UNROLL
-      for (int r = 0; r < mma_tile::keys / run; ++r) {
+      for (int r = 0; r < runs; ++r) {
         int const first = fetched + r * run;
         from[r] = first + run > begin && first < end ? kv.at(g.load(pages, page), kv_head, offset) : 0;
         offset += run;
         if (offset == kv.page) offset = 0, ++page;
       }
+      // A thread copies 16 bytes of a key and of its value, `each` keys further on again.
+      constexpr int each = Threads / (D / n);
+      static_assert(Threads % (D / n) == 0 && mma_tile::keys % each == 0 && each <= 2 * run);
+      int const key = g.thread() / (D / n), to = key * mma_tile::pitch(D) + g.thread() % (D / n) * n;
+      bool const whole = fetched >= begin && fetched + mma_tile::keys <= end;
       VERBATIM_UNROLL
-      for (int r = 0; r < mma_tile::keys / run; ++r)
-        for (int i = g.thread(); i < run * (D / n); i += g.threads()) {
-          int const key = i / (D / n), d = i % (D / n) * n, at = fetched + r * run + key, to = (r * run + key) * mma_tile::pitch(D) + d;
-          if (at >= begin && at < end) {
-            g.template copy_async<n>(to_keys, to, kv.keys, from[r] + std::size_t(key * D + d));
-            g.template copy_async<n>(to_values, to, kv.values, from[r] + std::size_t(key * D + d));
-          } else {
-            to_keys.store_pack(to, full_pack<bf16>{});
-            to_values.store_pack(to, full_pack<bf16>{});
-          }
+      for (int first = 0; first < mma_tile::keys; first += each) {
+        int const at = fetched + first + key, place_of = to + first * mma_tile::pitch(D);
+        int const r = first / run + (each > run && key >= run ? 1 : 0);
+        std::size_t const source = from[r] + std::size_t(first % run * D + g.thread() * n % (run * D));
+        if (whole || (at >= begin && at < end)) {
+          g.template copy_async<n>(to_keys, place_of, kv.keys, source);
+          g.template copy_async<n>(to_values, place_of, kv.values, source);
+        } else {
+          to_keys.store_pack(place_of, full_pack<bf16>{});
+          to_values.store_pack(place_of, full_pack<bf16>{});
         }
+      }
     }
     fetched += mma_tile::keys;
     g.copy_commit();   // also of nothing: the number of groups under way stays the same

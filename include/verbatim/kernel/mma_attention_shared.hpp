@@ -18,11 +18,13 @@ template <int D, int Warps = 4, int Stages = 2> struct mma_shared_attention : at
 
 template <int D, int Warps, int Stages> constexpr launch_shape shape_of(mma_shared_attention<D, Warps, Stages> const& p) {
   int const tiles = blocks_for(p.max_members * group_of(p), mma_tile::rows * Warps);
-  return {.x = p.max_leaves, .y = int(p.runs.size) * tiles, .z = p.kv.kv_heads, .threads = Warps * warp_lanes, .shared = ring_layout<D, Stages>::bytes + 16 * blocks_for(2 * Warps, 4)};
+  return {.x = p.max_leaves, .y = int(p.runs.size) * tiles, .z = p.kv.kv_heads, .threads = Warps * warp_lanes,
+          .shared = ring_layout<D, Stages>::bytes + 16 * blocks_for(2 * Warps, 4)};
 }
 
 /// The tile of queries first, first + 1, ... of a run: query i is head i % group of member i / group. Nothing is seen where there is none.
-template <class Grid> VERBATIM_KERNEL tile_rows rows_of_members(Grid g, attention_params<bf16> const& p, global<int const> members, shared_run run, int kv_head, int first) {
+template <class Grid>
+VERBATIM_KERNEL tile_rows rows_of_members(Grid g, attention_params<bf16> const& p, global<int const> members, shared_run run, int kv_head, int first) {
   tile_rows t{};
   int const group = group_of(p), count = run.count * group;
   if (first >= count) return t;
@@ -65,7 +67,7 @@ template <class Grid, int D, int Warps, int Stages> VERBATIM_KERNEL void run(Gri
   if (begin >= end) return;
 
   int const pages_of = g.load(p.members, together.first) * p.of.pages_each;
-  key_ring<Grid, D, Stages> ring(g, p.kv, p.of.pages, pages_of, g.block_z(), begin, end);
+  key_ring<Grid, D, Stages, Warps * warp_lanes> ring(g, p.kv, p.of.pages, pages_of, g.block_z(), begin, end);
   using queries_type = held_queries<Grid, D>;
   queries_type const queries(g, p.q, rows);
   mma_leaf<Grid, D, D, queries_type> leaf(g, rows, queries, 0);

@@ -58,8 +58,12 @@ struct cuda_grid {
   template <int N, bool Transposed = false> __device__ __forceinline__ matrices<N> load_matrix(cuda_shared<bf16> m, int i) const {
     static_assert(N == 4);
     unsigned r[4];
-    if constexpr (Transposed) asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(m.address(i)) : "memory");
-    else asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(m.address(i)) : "memory");
+    if constexpr (Transposed)
+      asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                   : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(m.address(i)) : "memory");
+    else
+      asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                   : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(m.address(i)) : "memory");
     matrices<4> result;
     for (int j = 0; j < 4; ++j) result.part[j] = bits_as<pack<bf16, 2>>(r[j]);
     return result;

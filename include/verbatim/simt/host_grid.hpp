@@ -81,8 +81,10 @@ class host_grid {
     for (int e = 0; e < 4; ++e) {
       int const row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
       double total = double(c.value[e]);
-      for (int k = 0; k < 16; ++k)
-        total += double(to_float(all[row % 8 * 4 + k % 8 / 2].a.part[row / 8 + k / 8 * 2].value[k % 2])) * double(to_float(all[column * 4 + k % 8 / 2].b.part[k / 8].value[k % 2]));
+      for (int k = 0; k < 16; ++k) {
+        bf16 const of_a = all[row % 8 * 4 + k % 8 / 2].a.part[row / 8 + k / 8 * 2].value[k % 2], of_b = all[column * 4 + k % 8 / 2].b.part[k / 8].value[k % 2];
+        total += double(to_float(of_a)) * double(to_float(of_b));
+      }
       c.value[e] = float(total);
     }
     return c;
