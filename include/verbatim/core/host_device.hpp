@@ -6,9 +6,11 @@
 #if defined(__CUDACC__)
 #define VERBATIM_HD __host__ __device__
 #define VERBATIM_KERNEL __device__ __forceinline__
+#define VERBATIM_UNROLL _Pragma("unroll")
 #else
 #define VERBATIM_HD
 #define VERBATIM_KERNEL inline
+#define VERBATIM_UNROLL
 #endif
 
 namespace verbatim {

@@ -149,16 +149,26 @@ template <class Grid, class T, int Queries, int D> class leaf_attention {
   layout at;
 };
 
+/// By what the leaves so far and the next one are scaled when they merge.
+struct leaf_scales {
+  float so_far, leaf;
+};
+/// Merges a leaf of which something was seen (a sum above 0: no -inf - -inf) into a maximum and a sum; values follow by the scales.
+VERBATIM_KERNEL leaf_scales merge_leaf(float& maximum, float& total, float leaf_maximum, float leaf_sum) {
+  float const together = math::max(leaf_maximum, maximum);
+  leaf_scales const by{math::exp(sum(maximum, -together)), math::exp(sum(leaf_maximum, -together))};
+  maximum = together;
+  total = math::fma(leaf_sum, by.leaf, product(total, by.so_far));
+  return by;
+}
+
 /// The leaves so far of one query, as far as one column is concerned. The first leaf comes through exactly.
 struct running_leaves {
   float maximum = -__builtin_inff(), total = 0, value = 0;
   VERBATIM_KERNEL void merge(float leaf_maximum, float leaf_sum, float leaf_value) {
-    if (!(leaf_sum > 0)) return;   // nothing seen of it: no -inf - -inf
-    float const together = math::max(leaf_maximum, maximum);
-    float const old_scale = math::exp(sum(maximum, -together)), new_scale = math::exp(sum(leaf_maximum, -together));
-    maximum = together;
-    total = math::fma(leaf_sum, new_scale, product(total, old_scale));
-    value = math::fma(leaf_value, new_scale, product(value, old_scale));
+    if (!(leaf_sum > 0)) return;
+    leaf_scales const by = merge_leaf(maximum, total, leaf_maximum, leaf_sum);
+    value = math::fma(leaf_value, by.leaf, product(value, by.so_far));
   }
   VERBATIM_KERNEL float result() const { return total > 0 ? quotient(value, total) : 0.0f; }
 };

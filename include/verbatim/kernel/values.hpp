@@ -28,6 +28,16 @@ VERBATIM_KERNEL float square_root(float a) { return __builtin_sqrtf(a); }
 #endif
 
 template <class T> VERBATIM_KERNEL float rounded_to(float x) { return to_float(from_float<T>(x)); }
+/// Two values rounded to bf16, side by side; one instruction of a GPU.
+VERBATIM_KERNEL pack<bf16, 2> rounded_pair(float first, float second) {
+#if defined(__CUDA_ARCH__)
+  std::uint32_t both;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
+  return bits_as<pack<bf16, 2>>(both);
+#else
+  return {{to_bf16(first), to_bf16(second)}};
+#endif
+}
 VERBATIM_HD constexpr int blocks_for(int count, int each) { return (count + each - 1) / each; }
 
 /// Sum over a block, the same value for all threads: butterflies of warps (lanes 16, 8, 4, 2, 1 apart), then warps in ascending

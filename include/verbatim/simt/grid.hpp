@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <type_traits>
 
+#include "verbatim/core/bf16.hpp"
 #include "verbatim/core/host_device.hpp"
 
 namespace verbatim::simt {
@@ -18,6 +19,16 @@ template <class T, int N> struct alignas(N * sizeof(T)) pack {
   static_assert(N * sizeof(T) <= 16 && std::is_trivially_copyable_v<T>);
   T value[N];
 };
+/// Operands of the product of a 16 by 16 and a 16 by 8 matrix, spread over a warp. With group = lane / 4, pair = 2 * (lane % 4):
+/// a: rows group (parts 0, 2) and group + 8 (1, 3), columns pair, pair + 1 (parts 0, 1) and 8 more (2, 3);
+/// b: rows pair, pair + 1 (part 0) and 8 more (part 1), column group;
+/// c: rows group (values 0, 1) and group + 8 (2, 3), columns pair, pair + 1.
+struct mma_a { pack<bf16, 2> part[4]; };
+struct mma_b { pack<bf16, 2> part[2]; };
+struct mma_c { float value[4]; };
+/// N matrices of 8 by 8 from shared memory: of each a lane has row group, columns pair, pair + 1, or the transposed.
+template <int N> struct matrices { pack<bf16, 2> part[N]; };
+
 /// Elements of the widest access.
 template <class T> inline constexpr int pack_size = int(16 / sizeof(T));
 template <class T> using full_pack = pack<T, pack_size<T>>;
@@ -57,6 +68,17 @@ concept grid = requires(G const g, float f, int i, global<float const> in, globa
   { g.template load_pack<4>(in, i) } -> std::same_as<pack<float, 4>>;   // i a multiple of 4
   { g.template shared<float>(place{}).load(i) } -> std::same_as<float>;
   g.template shared<float>(place{}).store(i, f);
+};
+
+/// A grid with tensor cores and asynchronous copies, of compute capability 8.0 and later.
+template <class G>
+concept tensor_grid = grid<G> && requires(G const g, int i, global<bf16 const> in, mma_a a, mma_b b, mma_c c) {
+  { g.mma(a, b, c) } -> std::same_as<mma_c>;   // a b + c, f32; an element depends on its row of a, column of b and c alone
+  { g.template load_matrix<4>(g.template shared<bf16>(place{}), i) } -> std::same_as<matrices<4>>;   // lanes 8 j to 8 j + 7: where rows of matrix j begin
+  { g.template load_matrix<4, true>(g.template shared<bf16>(place{}), i) } -> std::same_as<matrices<4>>;   // transposed
+  g.template copy_async<8>(g.template shared<bf16>(place{}), i, in, i);   // 16 bytes from global to shared memory, some time
+  g.copy_commit();               // the thread's copies since the last commit are a group
+  g.template copy_wait<1>();     // all but the thread's last 1 groups have arrived; for other threads, a barrier has to follow
 };
 
 }  // namespace verbatim::simt

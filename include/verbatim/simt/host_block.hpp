@@ -51,6 +51,7 @@ class host_block {
       thread& t = threads_[std::size_t(i)];
       if (!t.context) t.context = std::make_unique<fiber>();
       t.owner = this, t.id = i, t.done = t.waiting = false;
+      t.copies.clear(), t.group = 0;
       t.context->start(&host_block::entry, &t);
     }
     while (live_ > 0 && !problem_) {
@@ -80,7 +81,7 @@ class host_block {
   }
   /// Every lane gives a value and gets that of lane `from`.
   template <class T> T exchange(T value, int from, location where) {
-    static_assert(sizeof(T) <= 16 && std::is_trivially_copyable_v<T>);
+    static_assert(sizeof(T) <= most_exchanged && std::is_trivially_copyable_v<T>);
     warp& w = my_warp();
     int const first = current_ / warp_lanes * warp_lanes, buffer = w.exchanges & 1;   // two: a quick lane may be one ahead
     if (from < 0 || from >= warp_lanes) throw defect(defect::kind::out_of_bounds, "a shuffle from lane " + std::to_string(from) + at(where));
@@ -88,6 +89,16 @@ class host_block {
     arrive(w.gate, warp_lanes, where, "a shuffle", [&] { ++w.exchanges, release(first, warp_lanes); });
     std::memcpy(&value, w.slot[buffer][from], sizeof value);
     return value;
+  }
+
+  /// Every lane gives a value and gets those of all.
+  template <class T> void gather(T value, T (&all)[warp_lanes], char const* what, location where) {
+    static_assert(sizeof(T) <= most_exchanged && std::is_trivially_copyable_v<T>);
+    warp& w = my_warp();
+    int const first = current_ / warp_lanes * warp_lanes, buffer = w.exchanges & 1;
+    std::memcpy(w.slot[buffer][current_ % warp_lanes], &value, sizeof value);
+    arrive(w.gate, warp_lanes, where, what, [&] { ++w.exchanges, release(first, warp_lanes); });
+    for (int i = 0; i < warp_lanes; ++i) std::memcpy(&all[i], w.slot[buffer][i], sizeof value);
   }
 
   template <class T> T read(std::size_t offset, location where) {
@@ -101,6 +112,24 @@ class host_block {
     std::memcpy(memory_.get() + offset, &value, sizeof value);
   }
 
+  /// A copy from global to shared memory that is under way until the thread waits for its group; only then is the source read.
+  void copy_async(std::size_t to, void const* from, std::size_t bytes, location where) {
+    watch(shadow_.begin_copy(to, bytes, me()), to, where);
+    thread& t = threads_[std::size_t(current_)];
+    t.copies.push_back({to, from, bytes, t.group});
+  }
+  void copy_commit() noexcept { ++threads_[std::size_t(current_)].group; }
+  /// All but the last `left` groups have arrived, as far as this thread's copies are concerned.
+  void copy_wait(int left) {
+    thread& t = threads_[std::size_t(current_)];
+    std::erase_if(t.copies, [&](copy const& c) {
+      if (c.group >= t.group - left) return false;
+      std::memcpy(memory_.get() + c.to, c.from, c.bytes);
+      shadow_.end_copy(c.to, c.bytes, me());
+      return true;
+    });
+  }
+
   int x() const noexcept { return x_; }
   int y() const noexcept { return y_; }
   int z() const noexcept { return z_; }
@@ -111,11 +140,20 @@ class host_block {
   }
 
  private:
+  static constexpr std::size_t most_exchanged = 32;   // bytes of a lane
+  struct copy {
+    std::size_t to;
+    void const* from;
+    std::size_t bytes;
+    int group;
+  };
   struct thread {
     host_block* owner = nullptr;
     int id = 0;
     bool done = false, waiting = false;
     location where{};
+    std::vector<copy> copies;   // on their way
+    int group = 0;              // that the next copy belongs to
     std::unique_ptr<fiber> context;
   };
   struct barrier {
@@ -126,7 +164,7 @@ class host_block {
     barrier gate;
     std::uint32_t epoch = 0;
     int exchanges = 0;
-    alignas(16) unsigned char slot[2][warp_lanes][16];
+    alignas(16) unsigned char slot[2][warp_lanes][most_exchanged];
   };
   struct aligned_delete {
     void operator()(unsigned char* p) const noexcept { ::operator delete[](p, std::align_val_t(16)); }

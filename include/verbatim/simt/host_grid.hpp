@@ -21,6 +21,7 @@ template <class T> class host_shared {
   void store(int i, T const& v, location w = location::current()) const { block_->write(offset(i, 1, w), v, w); }
   template <int N> pack<T, N> load_pack(int i, location w = location::current()) const { return block_->read<pack<T, N>>(offset(i, N, w), w); }
   template <int N> void store_pack(int i, pack<T, N> const& v, location w = location::current()) const { block_->write(offset(i, N, w), v, w); }
+  template <int N> std::size_t offset_of(int i, location w) const { return offset(i, N, w); }   ///< within the block's shared memory
 
  private:
   std::size_t offset(int i, int n, location w) const {
@@ -72,6 +73,41 @@ class host_grid {
     std::copy_n(p.value, N, m.data + i);
   }
 
+  /// a b + c, in f64 and rounded once: a GPU may differ in the last bits, but not in what they depend on.
+  mma_c mma(mma_a const& a, mma_b const& b, mma_c c, location w = location::current()) const {
+    struct operands { mma_a a; mma_b b; } all[warp_lanes];
+    block_->gather(operands{a, b}, all, "an mma", w);
+    int const lane = lane_of_warp();
+    for (int e = 0; e < 4; ++e) {
+      int const row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
+      double total = double(c.value[e]);
+      for (int k = 0; k < 16; ++k) {
+        bf16 const of_a = all[row % 8 * 4 + k % 8 / 2].a.part[row / 8 + k / 8 * 2].value[k % 2], of_b = all[column * 4 + k % 8 / 2].b.part[k / 8].value[k % 2];
+        total += double(to_float(of_a)) * double(to_float(of_b));
+      }
+      c.value[e] = float(total);
+    }
+    return c;
+  }
+  template <int N, bool Transposed = false> matrices<N> load_matrix(host_shared<bf16> m, int i, location w = location::current()) const {
+    full_pack<bf16> all[warp_lanes];
+    block_->gather(lane_of_warp() < 8 * N ? m.template load_pack<8>(i, w) : full_pack<bf16>{}, all, "a load of matrices", w);
+    matrices<N> r;
+    int const row = lane_of_warp() / 4, column = lane_of_warp() % 4 * 2;
+    for (int j = 0; j < N; ++j)
+      for (int e = 0; e < 2; ++e) r.part[j].value[e] = Transposed ? all[8 * j + column + e].value[row] : all[8 * j + row].value[column + e];
+    return r;
+  }
+
+  template <int N, class T, class Index>
+  void copy_async(host_shared<std::remove_const_t<T>> to, int i, global<T> from, Index j, location w = location::current()) const {
+    static_assert(N * sizeof(T) == 16);
+    check_pack<N>(from, std::int64_t(j), w);
+    block_->copy_async(to.template offset_of<N>(i, w), from.data + j, 16, w);
+  }
+  void copy_commit() const { block_->copy_commit(); }
+  template <int N> void copy_wait() const { block_->copy_wait(N); }
+
  private:
   static void check(std::size_t size, std::int64_t i, int n, location w) {
     if (i < 0 || std::size_t(i) + std::size_t(n) > size)
@@ -81,11 +117,12 @@ class host_grid {
     check(m.size, i, N, w);
     if (reinterpret_cast<std::uintptr_t>(m.data + i) % (N * sizeof(T))) throw defect(defect::kind::misaligned, "element " + std::to_string(i) + host_block::at(w));
   }
+  int lane_of_warp() const noexcept { return thread_ % warp_lanes; }
   host_block* block_;
   int thread_;
 };
 
-static_assert(grid<host_grid>);
+static_assert(tensor_grid<host_grid>);
 
 /// Runs body(host_grid) for every thread of every block. Seed 0: in ascending order.
 template <class Body> void launch(launch_shape shape, Body const& body, std::uint64_t seed = 0) {

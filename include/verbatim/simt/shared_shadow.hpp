@@ -1,6 +1,7 @@
 // What the host executor knows of each granule of a block's shared memory: who wrote and read it last, and which barriers have
 // passed since. Two accesses of different threads, one of them a write, need a barrier between them – of the block, or of the
-// warp if both are in it; otherwise a GPU may run them in either order. Cost: a few compares per access and granule.
+// warp if both are in it; otherwise a GPU may run them in either order. Bytes that an asynchronous copy is on its way to are nobody's
+// until the thread that began it has waited for it. Cost: a few compares per access and granule.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -26,7 +27,7 @@ class shared_shadow {
     for (std::size_t i = offset / granule; i < (offset + bytes + granule - 1) / granule; ++i) {
       cell& c = cells_[i];
       if (c.write.thread < 0) return access_problem::unwritten;
-      if (unordered(c.write, a)) return access_problem::race;
+      if (c.in_flight || unordered(c.write, a)) return access_problem::race;
       note(c.read, a);
     }
     return access_problem::none;
@@ -34,11 +35,22 @@ class shared_shadow {
   access_problem write(std::size_t offset, std::size_t bytes, accessor a) noexcept {
     for (std::size_t i = offset / granule; i < (offset + bytes + granule - 1) / granule; ++i) {
       cell& c = cells_[i];
-      if (unordered(c.write, a) || unordered(c.read, a)) return access_problem::race;
+      if (c.in_flight || unordered(c.write, a) || unordered(c.read, a)) return access_problem::race;
       c.write = {a.thread, a.warp, a.block_epoch, a.warp_epoch};
       c.read = {};
     }
     return access_problem::none;
+  }
+  /// An asynchronous copy writes from here on ...
+  access_problem begin_copy(std::size_t offset, std::size_t bytes, accessor a) noexcept {
+    access_problem const p = write(offset, bytes, a);
+    if (p == access_problem::none) mark(offset, bytes, true);
+    return p;
+  }
+  /// ... until its thread has waited for it, which counts as a write then.
+  void end_copy(std::size_t offset, std::size_t bytes, accessor a) noexcept {
+    mark(offset, bytes, false);
+    for (std::size_t i = offset / granule; i < (offset + bytes + granule - 1) / granule; ++i) cells_[i].write = {a.thread, a.warp, a.block_epoch, a.warp_epoch};
   }
 
  private:
@@ -50,7 +62,11 @@ class shared_shadow {
   };
   struct cell {
     trace write, read;
+    bool in_flight = false;
   };
+  void mark(std::size_t offset, std::size_t bytes, bool in_flight) noexcept {
+    for (std::size_t i = offset / granule; i < (offset + bytes + granule - 1) / granule; ++i) cells_[i].in_flight = in_flight;
+  }
   static bool unordered(trace const& t, accessor a) noexcept {
     if (t.thread == nobody || t.thread == a.thread || t.block_epoch < a.block_epoch) return false;
     return !(t.warp == a.warp && t.warp_epoch < a.warp_epoch);
