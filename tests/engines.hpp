@@ -24,6 +24,7 @@ struct other_llama : verbatim::pipeline<verbatim::cpu::native, verbatim::llama> 
 template <class T> struct emulated_llama : verbatim::pipeline<verbatim::cuda::emulated, verbatim::llama> {
   using dtype = T;
   using cache = verbatim::paged<16>;
+  static constexpr verbatim::numerics contract{verbatim::guarantee::batch_invariant, 64, verbatim::cuda::emulated::contract.k_leaf};   // short leaves, which small prompts share
 };
 using emulated_llama_f32 = emulated_llama<float>;
 using emulated_llama_bf16 = emulated_llama<verbatim::bf16>;

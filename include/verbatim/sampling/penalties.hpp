@@ -46,14 +46,15 @@ struct presence_penalty {
 
 /// Logit op: `penalty` is subtracted once per occurrence in the output.
 struct frequency_penalty {
-  static constexpr int revision = 1;
+  static constexpr int revision = 2;
   struct params {
     float value = 0;
     std::uint16_t const* counts = nullptr;
   };
   static params prepare(sampling_params const& p, row_history const& h) { return {p.frequency_penalty, h.output_counts}; }
   static constexpr bool active(params const& p) { return p.value != 0 && p.counts; }
-  static constexpr float apply(params const& p, score s) { return s.value - p.value * float(p.counts[s.id]); }
+  /// One rounding, written out: what a compiler fuses of its own accord depends on its options.
+  static float apply(params const& p, score s) { return __builtin_fmaf(-p.value, float(p.counts[s.id]), s.value); }
   static void edit(params const& p, std::span<float> row) {
     detail::each_seen(p.counts, nullptr, row.size(), [&](std::size_t i) { row[i] = apply(p, {row[i], token(i)}); });
   }

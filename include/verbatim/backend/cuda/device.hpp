@@ -17,7 +17,7 @@ struct any_cuda {
   static constexpr int revision = 1;            ///< changes when bits change
   static constexpr bool flushes_bf16 = false;
   static constexpr numerics contract{guarantee::batch_invariant, 256, kernel::linear_leaf};   ///< that pipelines have by default
-  using attention = leaf_attention;
+  using attention = tensor_attention;
   using linear = tensor_linear;
 };
 

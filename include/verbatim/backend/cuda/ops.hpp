@@ -40,7 +40,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
 
   ops(model_config const& c, ops_limits limits, numerics contract)
       : config_(c), limits_(checked(c, limits, contract)), leaf_(contract.kv_leaf), pool_(limits.threads, limits.pin_threads), store_(executor_),
-        tables_(limits, contract.kv_leaf), frequencies_(std::size_t(c.head_dim / 2)), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
+        tables_(limits, contract.kv_leaf, Attention::shares_prefixes), frequencies_(std::size_t(c.head_dim / 2)), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
         sine_(cosine_.size()), layer_kv_(std::size_t(limits.pages) * page_elements()), kv_(2 * std::size_t(c.layers) * layer_kv_),
         partial_(partial_room()), workspace_(workspace_room()), logits_(std::size_t(limits.outputs) * std::size_t(c.vocabulary)), host_logits_(logits_.size()),
         scratch_rows_(row_room()), scratch_partial_(partial_products()), wanted_(std::size_t(limits.outputs)), results_(wanted_.size()), host_wanted_(wanted_.size()), host_results_(wanted_.size()) {
@@ -144,7 +144,9 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
       if (count == 0) return;
       kernel::attention_params<T> const p{all(q), all(out), kv_of(layer), tables_.sequences(first, count), config_.heads, split ? count : q.rows, leaf_,
                                           windowed ? config_.window : 0, longest, shape_.leaves, partial_};
-      Attention::enqueue(executor_, p, tables_.positions(), split);
+      cuda::attention_step how{.positions = tables_.positions(), .split = split};
+      if (split && shape_.runs > 0) how.runs = tables_.runs(), how.members = tables_.members(), how.shared_leaves = tables_.shared_leaves(), how.most_members = shape_.members;
+      Attention::enqueue(executor_, p, how);
     };
     enqueue(0, shape_.decoding, 1, partial_of(shape_.decoding, shape_.leaves) <= partial_.size());
     enqueue(shape_.decoding, shape_.sequences - shape_.decoding, shape_.longest, false);

@@ -5,6 +5,7 @@
 
 #include "verbatim/kernel/attention.hpp"
 #include "verbatim/kernel/linear.hpp"
+#include "verbatim/kernel/mma_attention_shared.hpp"
 #include "verbatim/kernel/sm90/linear.hpp"
 #include "verbatim/numerics/contract.hpp"
 
@@ -97,7 +98,17 @@ template <class F> bool with_head_dim(int d, F&& f) {
   }
 }
 
-/// Keys in leaves of numerics::kv_leaf absolute positions. Where rows are few, a block visits one leaf and a second kernel merges;
+/// What an attention part enqueues one layer's rows by. `split`: the partial results of all leaves have room, and every sequence has one
+/// row. Runs, members and shared leaves: what decoding sequences have in common, or nothing.
+struct attention_step {
+  kernel::global<int const> positions;
+  kernel::global<kernel::shared_run const> runs{};
+  kernel::global<int const> members{}, shared_leaves{};
+  int most_members = 0;
+  bool split = false;
+};
+
+/// By fma, keys in leaves of numerics::kv_leaf absolute positions. Where rows are few, a block visits one leaf and a second kernel merges;
 /// else a block visits all leaves of its rows. The same bits.
 struct leaf_attention {
   struct policy {
@@ -105,13 +116,42 @@ struct leaf_attention {
   };
   static constexpr guarantee offers = guarantee::batch_invariant;
   static constexpr int revision = 1;
-  /// `split`: the partial results of all leaves have room.
-  template <class Executor, class T> static void enqueue(Executor& e, kernel::attention_params<T> const& p, kernel::global<int const> positions, bool split) {
+  static constexpr bool shares_prefixes = false;
+  template <class Executor, class T> static void enqueue(Executor& e, kernel::attention_params<T> const& p, attention_step const& s) {
     with_head_dim(p.kv.head_dim, [&]<int D>() {
-      if (!split) return e.launch(kernel::row_attention<T, policy::queries, D>{p});
+      if (!s.split) return e.launch(kernel::row_attention<T, policy::queries, D>{p});
       e.launch(kernel::split_attention<T, policy::queries, D>{p});
-      e.launch(kernel::merge_attention<T, D>{p, positions});
+      e.launch(kernel::merge_attention<T, D>{p, s.positions});
     });
+  }
+};
+
+/// bf16 with heads of 64 and 128 on tensor cores, prefixes that sequences share read once; what else there is by fma. Which of the two
+/// is a matter of the model and the contract, so the bits of a row do not change with its company.
+struct tensor_attention {
+  struct policy {};
+  static constexpr guarantee offers = guarantee::batch_invariant;
+  static constexpr int revision = 2;
+  static constexpr bool shares_prefixes = true;
+  template <class Executor, class T> static void enqueue(Executor& e, kernel::attention_params<T> const& p, attention_step const& s) {
+    if constexpr (std::is_same_v<T, bf16>)
+      if (p.leaf % 64 == 0 && p.kv.page % 16 == 0) {
+        if (p.kv.head_dim == 64) return multiply<64>(e, p, s);
+        if (p.kv.head_dim == 128) return multiply<128>(e, p, s);
+      }
+    leaf_attention::enqueue(e, p, s);
+  }
+
+ private:
+  template <int D, class Executor> static void multiply(Executor& e, kernel::attention_params<bf16> const& p, attention_step const& s) {
+    if (!s.split) {
+      if (p.max_rows * kernel::group_of(p) > 64) e.launch(kernel::mma_row_attention<D, 8>{p});
+      else e.launch(kernel::mma_row_attention<D, 4>{p});
+      return;
+    }
+    if (s.runs.size > 0) e.launch(kernel::mma_shared_attention<D>{p, s.runs, s.members, s.most_members});
+    e.launch(kernel::mma_split_attention<D>{p, s.shared_leaves});
+    e.launch(kernel::merge_attention<bf16, D>{p, s.positions});
   }
 };
 

@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <vector>
 
 #include "verbatim/backend/cuda/memory.hpp"
 #include "verbatim/backend/ops.hpp"
 #include "verbatim/backend/step.hpp"
 #include "verbatim/kernel/paged_kv.hpp"
+#include "verbatim/kernel/shared_prefix.hpp"
 
 namespace verbatim::cuda {
 
@@ -19,8 +22,14 @@ struct step_shape {
   int leaves = 0;       ///< of the longest sequence, or more
   int pages_each = 0;   ///< columns of the page table
   int longest = 0;      ///< rows of a sequence at most
+  int runs = 0, members = 0;   ///< prefixes that decoding sequences share, and sequences of one at most; rounded up, 0: none
   bool replays() const noexcept { return decoding == sequences; }
-  std::uint64_t key() const noexcept { return std::uint64_t(rows) << 40 | std::uint64_t(outputs) << 20 | std::uint64_t(leaves); }
+  std::uint64_t key() const noexcept { return std::uint64_t(rows) << 48 | std::uint64_t(outputs) << 32 | std::uint64_t(leaves) << 16 | std::uint64_t(log2_of(runs)) << 8 | std::uint64_t(log2_of(members)); }
+  static constexpr unsigned log2_of(int n) noexcept {   // of powers of two; 0 has a number of its own
+    unsigned log = 0;
+    while (n > 0) n /= 2, ++log;
+    return log;
+  }
 };
 
 /// Rows of a decoding step, rounded up: to a power of two, then to multiples of 8, then of an eighth of themselves.
@@ -39,16 +48,19 @@ constexpr int rounded_leaves(int leaves) {
 
 template <class Executor> class step_tables {
  public:
-  step_tables(ops_limits const& l, int leaf)
-      : page_(l.page), leaf_(leaf), context_(l.context > 0 ? std::min(l.context, l.pages * l.page) : l.pages * l.page),
+  /// `finds_prefixes`: whether attention reads what sequences share once.
+  step_tables(ops_limits const& l, int leaf, bool finds_prefixes)
+      : finds_prefixes_(finds_prefixes), page_(l.page), leaf_(leaf), context_(l.context > 0 ? std::min(l.context, l.pages * l.page) : l.pages * l.page),
         most_rows_(std::min({l.tokens, l.slices, l.outputs})),
-        staged_(std::size_t(3 * l.tokens + 3 * l.slices + l.outputs) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), all_(staged_.size()) {}
+        sequences_(std::size_t(l.slices)), found_runs_(std::size_t(l.slices)), found_members_(std::size_t(l.slices)), found_leaves_(std::size_t(l.slices)),
+        staged_(std::size_t(3 * l.tokens + 12 * l.slices + l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), all_(staged_.size()) {}
 
   int most_leaves() const noexcept { return (context_ + leaf_ - 1) / leaf_; }
 
   /// Packs s and copies it. The step before must have ended.
   step_shape fill(Executor& e, step const& s) noexcept {
     shape_ = {.rows = s.tokens, .sequences = s.slices, .outputs = s.outputs};
+    found_ = 0;
     int end = 1;
     for (int i = 0; i < s.slices; ++i) {
       slice const& sl = s.slice_of[i];
@@ -62,9 +74,11 @@ template <class Executor> class step_tables {
       shape_.rows = shape_.sequences = shape_.decoding = std::min(rounded_rows(s.tokens), std::max(most_rows_, s.tokens));
       shape_.outputs = std::min(shape_.rows, std::max(rounded_rows(s.outputs), s.outputs));
     }
+    find_prefixes(s);
     used_ = 0;
     ids_ = take(shape_.rows), positions_ = take(shape_.rows), sequence_of_ = take(shape_.rows);
     first_row_ = take(shape_.sequences), rows_ = take(shape_.sequences), first_position_ = take(shape_.sequences);
+    runs_ = take(4 * shape_.runs), members_ = take(shape_.runs > 0 ? shape_.decoding : 0), leaves_of_ = take(shape_.runs > 0 ? shape_.decoding : 0);
     output_rows_ = take(shape_.outputs), pages_ = take(shape_.sequences * shape_.pages_each);
     write(s);
     e.upload(all_.data(), staged_.data(), used_ * sizeof(int));
@@ -74,6 +88,10 @@ template <class Executor> class step_tables {
   kernel::global<token const> ids() const noexcept { return view(ids_, shape_.rows); }
   kernel::global<int const> positions() const noexcept { return view(positions_, shape_.rows); }
   kernel::global<int const> sequence_of() const noexcept { return view(sequence_of_, shape_.rows); }
+  /// Prefixes that decoding sequences share (kernel/shared_prefix.hpp); empty where there are none.
+  kernel::global<kernel::shared_run const> runs() const noexcept { return {reinterpret_cast<kernel::shared_run const*>(all_.data() + runs_), std::size_t(shape_.runs)}; }
+  kernel::global<int const> members() const noexcept { return view(members_, shape_.runs > 0 ? shape_.decoding : 0); }
+  kernel::global<int const> shared_leaves() const noexcept { return view(leaves_of_, shape_.runs > 0 ? shape_.decoding : 0); }
   kernel::global<int const> output_rows() const noexcept { return view(output_rows_, shape_.outputs); }
   /// `count` sequences from `first` on.
   kernel::sequences sequences(int first, int count) const noexcept {
@@ -90,6 +108,16 @@ template <class Executor> class step_tables {
     return at;
   }
   kernel::global<int const> view(std::size_t at, int n) const noexcept { return {all_.data() + at, std::size_t(n)}; }
+  void find_prefixes(step const& s) noexcept {
+    int const own = std::min(s.slices, shape_.decoding);   // before rounding up, or after it
+    if (!finds_prefixes_ || own < 2) return;
+    for (int i = 0; i < own; ++i) sequences_[std::size_t(i)] = {s.slice_of[i].pages, s.slice_of[i].first_position + 1};
+    found_ = kernel::find_shared_prefixes(sequences_.data(), own, page_, leaf_, found_runs_.data(), found_members_.data(), found_leaves_.data());
+    if (found_ == 0) return;
+    int most = 0;
+    for (int r = 0; r < found_; ++r) most = std::max(most, found_runs_[std::size_t(r)].count);
+    shape_.runs = std::min(rounded_leaves(found_), int(found_runs_.size())), shape_.members = rounded_leaves(most);
+  }
   void write(step const& s) noexcept {
     int* const to = staged_.data();
     std::fill(to, to + used_, 0);
@@ -104,13 +132,24 @@ template <class Executor> class step_tables {
       std::copy_n(sl.pages, (sl.first_position + sl.rows + page_ - 1) / page_, to + pages_ + std::size_t(i) * std::size_t(shape_.pages_each));
     }
     std::copy_n(s.output_rows, s.outputs, to + output_rows_);
+    if (shape_.runs > 0) {
+      int const own = std::min(s.slices, shape_.decoding);
+      static_assert(sizeof(kernel::shared_run) == 4 * sizeof(int));
+      std::memcpy(to + runs_, found_runs_.data(), std::size_t(found_) * sizeof(kernel::shared_run));
+      std::copy_n(found_members_.data(), own, to + members_);
+      std::copy_n(found_leaves_.data(), own, to + leaves_of_);
+    }
   }
 
-  int page_, leaf_, context_, most_rows_;
+  bool finds_prefixes_;
+  int page_, leaf_, context_, most_rows_, found_ = 0;
+  std::vector<kernel::decoding_sequence> sequences_;
+  std::vector<kernel::shared_run> found_runs_;
+  std::vector<int> found_members_, found_leaves_;
   staging_array<Executor, int> staged_;
   device_array<Executor, int> all_;
   step_shape shape_;
-  std::size_t used_ = 0, ids_ = 0, positions_ = 0, sequence_of_ = 0, first_row_ = 0, rows_ = 0, first_position_ = 0, output_rows_ = 0, pages_ = 0;
+  std::size_t used_ = 0, ids_ = 0, positions_ = 0, sequence_of_ = 0, first_row_ = 0, rows_ = 0, first_position_ = 0, output_rows_ = 0, pages_ = 0, runs_ = 0, members_ = 0, leaves_of_ = 0;
 };
 
 }  // namespace verbatim::cuda
