@@ -11,6 +11,7 @@ first (torch.compile) and replays that. Nothing is sampled. Figures are medians 
 A row that cannot be measured has "failed" with the reason. Needs torch and transformers >= 5; --device cpu is for trying it out.
 """
 import argparse
+import functools
 import gc
 import json
 import pathlib
@@ -79,9 +80,10 @@ def load(path, device):
         return transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16, attn_implementation="unmasked").eval()
 
 
-def full_cache(model, batch, context, device):
-    """A static cache of `context` places with random keys and values; each step writes the last place of it."""
-    from transformers.cache_utils import StaticCache, StaticLayer
+@functools.cache
+def full_layer():
+    """A layer of a static cache that is full but for its last place, which each step writes."""
+    from transformers.cache_utils import StaticLayer
 
     class FullLayer(StaticLayer):
         def update(self, keys, values, *args, **kwargs):
@@ -92,10 +94,16 @@ def full_cache(model, batch, context, device):
         def get_seq_length(self):
             return self.max_cache_len - 1
 
+    return FullLayer
+
+
+def full_cache(model, batch, context, device):
+    """A static cache of `context` places with random keys and values."""
+    from transformers.cache_utils import StaticCache
     c = model.config
     head_dim = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
     cache = StaticCache(config=c, max_cache_len=context)
-    cache.layers = [FullLayer(context) for _ in range(c.num_hidden_layers)]
+    cache.layers = [full_layer()(context) for _ in range(c.num_hidden_layers)]
     example = torch.zeros(batch, c.num_key_value_heads, 1, head_dim, dtype=torch.bfloat16, device=device)
     for layer in cache.layers:
         layer.lazy_initialization(example, example)
