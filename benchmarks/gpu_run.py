@@ -66,7 +66,7 @@ class Sampler:
 class Runner:
     def __init__(self, a):
         self.a, self.deadline, self.parts, self.start = a, time.monotonic() + a.budget, [], time.monotonic()
-        self.sampler = Sampler()
+        self.sampler, self.process = Sampler(), None
         self.env = {**os.environ, "PYTHONUNBUFFERED": "1", "VERBATIM_SCHEDULES": os.environ.get("VERBATIM_SCHEDULES", "20")}
         folders = [f for f in library_folders(a.python) if f]
         if folders:
@@ -78,7 +78,7 @@ class Runner:
     def missing(self, name, why):
         self.parts.append({"name": name, "status": "not measured", "why": why})
 
-    def part(self, name, command, limit, sanitized=False):
+    def part(self, name, command, limit):
         """Runs a command for `limit` seconds at most, and never past the budget."""
         if self.left() < 2:
             return self.missing(name, "not reached: the time was spent")
@@ -88,19 +88,14 @@ class Runner:
         row = {"name": name, "file": file}
         with open(self.a.raw / f"{file}.out", "w") as out, open(self.a.raw / f"{file}.err", "w") as err:
             try:
-                process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True)
+                self.process = process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True)
             except OSError as e:
                 return self.missing(name, str(e))
             try:
                 code = process.wait(timeout=seconds)
             except subprocess.TimeoutExpired:
                 code = None
-            for number in (signal.SIGTERM, signal.SIGKILL):   # also what a part left running
-                try:
-                    os.killpg(process.pid, number)
-                    process.wait(timeout=2)
-                except (ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
-                    pass
+            self.end()
         row["seconds"] = round(time.monotonic() - begin, 1)
         row["load"] = self.sampler.since(first)
         if code is None:
@@ -111,8 +106,26 @@ class Runner:
             row.update(status="skipped", why=last_line(self.a.raw / f"{file}.out", "SKIPPED") or last_line(self.a.raw / f"{file}.err"))
         else:
             row.update(status="failed", code=code, why=last_line(self.a.raw / f"{file}.err") or last_line(self.a.raw / f"{file}.out"))
+        if name == "memcheck" and row["status"] == "failed" and not self.was_checked(file):
+            row["status"] = "not measured"
         self.parts.append(row)
         self.write()
+
+    def was_checked(self, file):
+        """Whether the sanitizer worked here at all: it sums up at its end, and says of some machines that it cannot."""
+        text = "".join((self.a.raw / f"{file}.{end}").read_text(errors="replace") for end in ("out", "err"))
+        return "ERROR SUMMARY" in text and "not supported" not in text
+
+    def end(self):
+        """Ends the part in hand, and what it left running."""
+        if self.process:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                try:
+                    os.killpg(self.process.pid, number)
+                    self.process.wait(timeout=2)
+                except (ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
+                    pass
+        self.process = None
 
     def write(self):
         (self.a.raw / "run.json").write_text(json.dumps({"about": self.a.about, "seconds": round(time.monotonic() - self.start, 1), "budget": self.a.budget, "parts": self.parts}, indent=1))
@@ -149,12 +162,28 @@ def as_filter(name):
 def cache_gib(path, a):
     """What the keys and values of the largest batch need, in whole pages; and the weights."""
     f = gpu_record.floors(json.loads(path.read_text()))
-    pages = -(-max(a.prompt + a.output, 0) // PAGE) + 1
+    pages = -(-(a.prompt + a.output) // PAGE) + 1
     return lambda batch: max(batch * pages, -(-(a.prefill + 2) // PAGE) + 1) * PAGE * f["kv_bytes"] / 2**30, f["weight_bytes"] / 2**30
+
+
+def has_torch(python):
+    try:
+        return subprocess.run([python, "-c", "import torch, transformers, sys; sys.exit(not torch.cuda.is_available())"], stderr=subprocess.DEVNULL, timeout=60).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 def run(a):
     r = Runner(a)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return measure(a, r)
+    finally:
+        r.end()
+        r.sampler.stop()
+
+
+def measure(a, r):
     a.about["before"] = ask(QUERIES)
     rates, verbatim = a.programs / "bench_gpu_rates", a.programs / "verbatim"
     if rates.exists():
@@ -183,30 +212,36 @@ def run(a):
                             "--batch", 3, "--prompt", 70, "--output", 4, "--repetitions", 1, "--no-floor", "--json"], 45)
     else:
         r.missing("memcheck", "no compute-sanitizer" if verbatim.exists() else "no program verbatim")
-    torch = not a.no_torch and subprocess.run([a.python, "-c", "import torch, sys; sys.exit(not torch.cuda.is_available())"], stderr=subprocess.DEVNULL).returncode == 0
+    torch = not a.no_torch and has_torch(a.python)
     peer = [a.python, HERE / "peers/torch_transformers.py"]
     configs = {shape: HERE / f"shapes/{shape}.json" for shape in a.shapes.split(",")}
-    memory = float(a.about["before"].get("memory.total") or 0) / 1024
+    try:
+        memory = float(a.about["before"].get("memory.total", "")) / 1024
+    except ValueError:
+        memory = 0
+    fitting = {}
     if torch:
         r.part("torch/ops", [*peer, "--ops", *sum([["--config", configs[s]] for s in list(configs)[:2]], [])], 40)
     for shape, config in configs.items():
         cache, weights = cache_gib(config, a)
-        batches = [n for n in map(int, a.batch.split(",")) if not memory or weights + cache(n) + 6 < memory]
+        batches = fitting[shape] = [n for n in map(int, a.batch.split(",")) if not memory or weights + cache(n) + 6 < memory]
+        if not batches:
+            r.missing(f"bench/{shape}", f"does not fit {memory:.0f} GiB")
+            continue
         if verbatim.exists():
             r.part(f"bench/{shape}", [verbatim, "bench", "--device", "cuda", "--random-weights", config, "--prefill", a.prefill, "--batch", ",".join(map(str, batches)), "--prompt", a.prompt,
-                                      "--output", a.output, "--repetitions", a.repetitions, "--step-tokens", a.step_tokens, "--kv-memory", round(cache(max(batches)) + 0.05, 2), "--json"],
+                                      "--output", a.output, "--repetitions", a.repetitions, "--step-tokens", a.step_tokens, "--kv-memory", round(cache(max(batches)) + 0.05, 2), "--no-floor", "--json"],
                    80 if weights > 8 else 40)
         else:
             r.missing(f"bench/{shape}", "no program verbatim")
         if torch:
             r.part(f"torch/{shape}", [*peer, "--config", config, "--batch", ",".join(map(str, batches)), "--context", a.prompt + a.output // 2, "--prefill", a.prefill], 60 if weights > 8 else 35)
     for shape, config in configs.items():   # compiling takes long: last, where time is left
-        if torch:
-            r.part(f"compile/{shape}", [*peer, "--config", config, "--batch", a.batch, "--context", a.prompt + a.output // 2, "--prefill", a.prefill, "--modes", "compile"], 120)
+        if torch and fitting[shape]:
+            r.part(f"compile/{shape}", [*peer, "--config", config, "--batch", ",".join(map(str, fitting[shape])), "--context", a.prompt + a.output // 2, "--prefill", a.prefill, "--modes", "compile"], 120)
     if not torch:
         r.missing("torch", "asked not to" if a.no_torch else "PyTorch is not installed, or sees no GPU")
     a.about["after"] = ask(QUERIES)
-    r.sampler.stop()
     print(gpu_record.table(r.write()))
     print(f"record: {a.record}")
     return 1 if any(p["status"] == "failed" and p["name"].startswith(("tests/", "memcheck")) for p in r.parts) else 0

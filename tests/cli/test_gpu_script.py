@@ -102,6 +102,26 @@ esac
     expect("with no time nothing is measured, and the record says so", again.returncode == 0 and r["commit"] == "given" and r["results"] == [] and len(r["not_measured"]) > 30)
 
 
+def with_the_program(folder):
+    """The real program on the CPU in the GPU's place: what it prints is what the record reads."""
+    binary = os.environ.get("VERBATIM_BINARY", "")
+    if not pathlib.Path(binary).is_file():
+        print("SKIPPED: no program verbatim was built")
+        return
+    program(folder / "nvidia-smi", 'echo "NVIDIA Stand-in, 1, [N/A], 1, 1, 1, 1, 1, 1, 1, Enabled, P0, Enabled, 0"\n')
+    programs = folder / "programs"
+    programs.mkdir()
+    program(programs / "bench_gpu_rates", f"echo '{json.dumps(LIMITS)}'\n")
+    program(programs / "verbatim", f'exec "{binary}" "${{@/#cuda/cpu}}" --threads 1\n')
+    done = subprocess.run([sys.executable, ROOT / "benchmarks/gpu_run.py", "--programs", programs, "--raw", folder / "raw", "--record", folder / "r.json", "--no-torch", "--budget", "100",
+                           "--shapes", "small", "--batch", "1,3", "--prompt", "40", "--output", "4", "--prefill", "64", "--repetitions", "1"],
+                          stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, timeout=200)
+    r = json.loads((folder / "r.json").read_text())
+    figures = {(x["what"], x["batch"]): x["verbatim"] for x in r["results"]}
+    expect(f"all that the program prints is found: {done.stdout[-300:]} {r['parts']}", set(figures) == {("prefill", 1), ("decode", 1), ("decode", 3)} and
+           all(x["tokens_per_second"] > 0 and x["of_floor"] > 0 for x in figures.values()))
+
+
 def canned(folder):
     """The record alone, from outputs as parts leave them."""
     raw = folder / "canned"
@@ -146,7 +166,7 @@ def canned(folder):
 
 
 with tempfile.TemporaryDirectory() as name:
-    for index, check in enumerate((without_a_gpu, with_stand_ins, canned)):
+    for index, check in enumerate((without_a_gpu, with_stand_ins, with_the_program, canned)):
         folder = pathlib.Path(name) / str(index)
         folder.mkdir()
         check(folder)
