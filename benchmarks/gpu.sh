@@ -62,7 +62,8 @@ if [ -n "$prepare" ]; then
   pcre2=$("${CXX:-g++}" -print-file-name=libpcre2-8.a)
   [ -e "$pcre2" ] || { echo "gpu.sh: no static PCRE2 here (libpcre2-8.a)" >&2; exit 2; }
   folder=$root/build/gpu-programs
-  build "$folder" 86400 -DVERBATIM_NATIVE=OFF -DCMAKE_CXX_FLAGS="-march=$march" -DPCRE2_LIBRARY="$pcre2" -DCMAKE_EXE_LINKER_FLAGS="-static-libstdc++ -static-libgcc" || exit 2
+  build "$folder" 86400 -DVERBATIM_NATIVE=OFF -DCMAKE_CXX_FLAGS="-march=$march" -DPCRE2_LIBRARY="$pcre2" \
+    -DCMAKE_EXE_LINKER_FLAGS="-static-libstdc++ -static-libgcc" || exit 2
   mkdir -p "$prepare"
   for program in bench_gpu_rates cuda_tests verbatim; do
     if [ ! -x "$folder/bin/$program" ]; then
@@ -101,5 +102,6 @@ import json, sys
 programs, commit, date = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
 print(json.dumps({"commit": commit or programs.get("commit", ""), "date": date, "programs": programs}))' "$about" "$commit" "$today")
 status=0
-"$python" "$here/gpu_run.py" --programs "$programs" --raw "$raw" --record "$record" --about "$about" --python "$python" --budget $((budget - SECONDS)) "${more[@]}" || status=$?
+"$python" "$here/gpu_run.py" --programs "$programs" --raw "$raw" --record "$record" --about "$about" --python "$python" \
+  --budget $((budget - SECONDS)) "${more[@]}" || status=$?
 exit $status

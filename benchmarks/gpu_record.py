@@ -118,7 +118,8 @@ def assemble(raw):
     memcheck = by_name.get("memcheck", {"status": "not measured", "why": "not reached"})
     record["memcheck"] = {key: memcheck[key] for key in ("status", "why", "seconds") if key in memcheck}
     for end in ("out", "err"):
-        summary = [line for line in ((raw / f"memcheck.{end}").read_text(errors="replace").splitlines() if (raw / f"memcheck.{end}").exists() else []) if "ERROR SUMMARY" in line]
+        path = raw / f"memcheck.{end}"
+        summary = [line for line in path.read_text(errors="replace").splitlines() if "ERROR SUMMARY" in line] if path.exists() else []
         if summary:
             record["memcheck"]["summary"] = summary[-1].strip("= ")
     versions = [row for path in sorted(raw.glob("torch.*.out")) + sorted(raw.glob("compile.*.out")) for row in lines_of(path) if row.get("what") == "versions"]
@@ -130,7 +131,8 @@ def assemble(raw):
     for shape in workload["shapes"].split(","):
         config = json.loads((HERE / f"shapes/{shape}.json").read_text())
         mine, peer = ours(raw, shape, limits, config, workload), theirs(raw, shape, limits, config)
-        wanted = [("prefill", 1, int(workload["prefill"]))] + [("decode", int(n), workload["prompt"] + workload["output"] // 2) for n in str(workload["batch"]).split(",")]
+        wanted = [("prefill", 1, int(workload["prefill"]))]
+        wanted += [("decode", int(n), workload["prompt"] + workload["output"] // 2) for n in str(workload["batch"]).split(",")]
         for key in wanted:
             row = {"shape": shape, "what": key[0], "batch": key[1], "tokens": key[2]}
             if key in mine:
@@ -156,15 +158,16 @@ def table(record):
     def percent(x):
         return f"{100 * x:7.1f}%" if x is not None else "       –"
     gpu, limits = record["gpu"]["before"], record["limits"]
-    out = [f"{gpu.get('name', '?')}, driver {gpu.get('driver_version', '?')}; read {limits.get('read_gb_per_second', '–')} GB/s, copy {limits.get('copy_gb_per_second', '–')} GB/s, "
-           f"bf16 {limits.get('bf16_tflop_per_second', '–')} TFLOP/s",
+    out = [f"{gpu.get('name', '?')}, driver {gpu.get('driver_version', '?')}; read {limits.get('read_gb_per_second', '–')} GB/s, "
+           f"copy {limits.get('copy_gb_per_second', '–')} GB/s, bf16 {limits.get('bf16_tflop_per_second', '–')} TFLOP/s",
            f"{'':14} {'':8} {'batch':>5} {'tokens':>6} {'verbatim/s':>11} {'floor':>8} {'PyTorch/s':>11} {'floor':>8} {'ratio':>6}"]
     for r in record["results"]:
         mine, peer = r.get("verbatim", {}), r.get("pytorch", {})
         out.append(f"{r['shape']:14} {r['what']:8} {r['batch']:5} {r['tokens']:6} {mine.get('tokens_per_second', '–'):>11} {percent(mine.get('of_floor'))} "
                    f"{peer.get('tokens_per_second', '–'):>11} {percent(peer.get('of_floor'))} {r.get('ratio', '–'):>6}")
     tests = record["tests"]
-    out.append(f"tests: {sum(t['status'] == 'done' for t in tests)} of {len(tests)} passed; memcheck: {record['memcheck'].get('summary') or record['memcheck']['status']}")
+    out.append(f"tests: {sum(t['status'] == 'done' for t in tests)} of {len(tests)} passed; memcheck: "
+               f"{record['memcheck'].get('summary') or record['memcheck']['status']}")
     out += [f"  {t['status']}: {t['name']}: {t.get('why', '')}" for t in tests if t["status"] != "done"]
     out.append(f"{len(record['not_measured'])} not measured")
     return "\n".join(out)

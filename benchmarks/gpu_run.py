@@ -43,7 +43,8 @@ class Sampler:
 
     def __init__(self):
         self.rows = []
-        self.process = subprocess.Popen(["nvidia-smi", "-i", card(), "--query-gpu=" + ",".join(SAMPLED), "--format=csv,noheader,nounits", "-lms", "500"], stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(["nvidia-smi", "-i", card(), "--query-gpu=" + ",".join(SAMPLED), "--format=csv,noheader,nounits", "-lms", "500"],
+                                        stdout=subprocess.PIPE,
                                         stderr=subprocess.DEVNULL, text=True, start_new_session=True)
         threading.Thread(target=self.read, daemon=True).start()
 
@@ -68,7 +69,7 @@ class Runner:
         self.a, self.deadline, self.parts, self.start = a, time.monotonic() + a.budget, [], time.monotonic()
         self.sampler, self.process = Sampler(), None
         self.env = {**os.environ, "PYTHONUNBUFFERED": "1", "VERBATIM_SCHEDULES": os.environ.get("VERBATIM_SCHEDULES", "20")}
-        folders = [f for f in library_folders(a.python) if f]
+        folders = library_folders(a.python)
         if folders:
             self.env["LD_LIBRARY_PATH"] = os.pathsep.join([*filter(None, [self.env.get("LD_LIBRARY_PATH")]), *folders])
 
@@ -88,7 +89,8 @@ class Runner:
         row = {"name": name, "file": file}
         with open(self.a.raw / f"{file}.out", "w") as out, open(self.a.raw / f"{file}.err", "w") as err:
             try:
-                self.process = process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env, start_new_session=True)
+                self.process = process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env,
+                                                          start_new_session=True)
             except OSError as e:
                 return self.missing(name, str(e))
             try:
@@ -128,7 +130,8 @@ class Runner:
         self.process = None
 
     def write(self):
-        (self.a.raw / "run.json").write_text(json.dumps({"about": self.a.about, "seconds": round(time.monotonic() - self.start, 1), "budget": self.a.budget, "parts": self.parts}, indent=1))
+        (self.a.raw / "run.json").write_text(json.dumps({"about": self.a.about, "seconds": round(time.monotonic() - self.start, 1), "budget": self.a.budget,
+                                                         "parts": self.parts}, indent=1))
         record = gpu_record.assemble(self.a.raw)
         temporary = self.a.record.with_suffix(".part")
         temporary.write_text(json.dumps(record, indent=1) + "\n")
@@ -143,10 +146,11 @@ def last_line(path, having=""):
 
 def library_folders(python):
     """Where cuBLASLt and NCCL may lie that the loader does not know: the toolkit's folder, Python's packages."""
-    site = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
-    found = [f for pattern in ("libcublasLt.so.*", "libnccl.so.*") for root in ("/usr/local/cuda/lib64", f"{site}/nvidia" if site else "") if root and pathlib.Path(root).is_dir()
-             for f in sorted(pathlib.Path(root).rglob(pattern))[:1]]
-    return list(dict.fromkeys(str(f.parent) for f in found))
+    site = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True).stdout.strip()
+    roots = [pathlib.Path(root) for root in ["/usr/local/cuda/lib64", *([f"{site}/nvidia"] if site else [])]]
+    found = [sorted(root.rglob(name))[:1] for name in ("libcublasLt.so.*", "libnccl.so.*") for root in roots if root.is_dir()]
+    return list(dict.fromkeys(str(files[0].parent) for files in found if files))
 
 
 def test_names(program, env):
@@ -168,7 +172,8 @@ def cache_gib(path, a):
 
 def has_torch(python):
     try:
-        return subprocess.run([python, "-c", "import torch, transformers, sys; sys.exit(not torch.cuda.is_available())"], stderr=subprocess.DEVNULL, timeout=60).returncode == 0
+        return subprocess.run([python, "-c", "import torch, transformers, sys; sys.exit(not torch.cuda.is_available())"], stderr=subprocess.DEVNULL,
+                              timeout=60).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -219,26 +224,28 @@ def measure(a, r):
         memory = float(a.about["before"].get("memory.total", "")) / 1024
     except ValueError:
         memory = 0
-    fitting = {}
+    commands = {}
     if torch:
         r.part("torch/ops", [*peer, "--ops", *sum([["--config", configs[s]] for s in list(configs)[:2]], [])], 40)
     for shape, config in configs.items():
         cache, weights = cache_gib(config, a)
-        batches = fitting[shape] = [n for n in map(int, a.batch.split(",")) if not memory or weights + cache(n) + 6 < memory]
+        batches = [n for n in map(int, a.batch.split(",")) if not memory or weights + cache(n) + 6 < memory]
         if not batches:
             r.missing(f"bench/{shape}", f"does not fit {memory:.0f} GiB")
             continue
+        workload = ["--batch", ",".join(map(str, batches)), "--prefill", a.prefill]
         if verbatim.exists():
-            r.part(f"bench/{shape}", [verbatim, "bench", "--device", "cuda", "--random-weights", config, "--prefill", a.prefill, "--batch", ",".join(map(str, batches)), "--prompt", a.prompt,
-                                      "--output", a.output, "--repetitions", a.repetitions, "--step-tokens", a.step_tokens, "--kv-memory", round(cache(max(batches)) + 0.05, 2), "--no-floor", "--json"],
-                   80 if weights > 8 else 40)
+            r.part(f"bench/{shape}", [verbatim, "bench", "--device", "cuda", "--random-weights", config, *workload, "--prompt", a.prompt, "--output", a.output,
+                                      "--repetitions", a.repetitions, "--step-tokens", a.step_tokens, "--kv-memory", round(cache(max(batches)) + 0.05, 2),
+                                      "--no-floor", "--json"], 80 if weights > 8 else 40)
         else:
             r.missing(f"bench/{shape}", "no program verbatim")
+        commands[shape] = [*peer, "--config", config, *workload, "--context", a.prompt + a.output // 2]
         if torch:
-            r.part(f"torch/{shape}", [*peer, "--config", config, "--batch", ",".join(map(str, batches)), "--context", a.prompt + a.output // 2, "--prefill", a.prefill], 60 if weights > 8 else 35)
-    for shape, config in configs.items():   # compiling takes long: last, where time is left
-        if torch and fitting[shape]:
-            r.part(f"compile/{shape}", [*peer, "--config", config, "--batch", ",".join(map(str, fitting[shape])), "--context", a.prompt + a.output // 2, "--prefill", a.prefill, "--modes", "compile"], 120)
+            r.part(f"torch/{shape}", commands[shape], 60 if weights > 8 else 35)
+    for shape, command in commands.items():   # compiling takes long: last, where time is left
+        if torch:
+            r.part(f"compile/{shape}", [*command, "--modes", "compile"], 120)
     if not torch:
         r.missing("torch", "asked not to" if a.no_torch else "PyTorch is not installed, or sees no GPU")
     a.about["after"] = ask(QUERIES)

@@ -80,16 +80,19 @@ esac
 esac
 ''')
     kept, record, begin = folder / "raw", folder / "record.json", time.monotonic()
-    done = run(folder, "--programs", programs, "--raw", kept, "--no-torch", "--budget", 14, "--shapes", "qwen2.5-0.5b,qwen2.5-1.5b,llama-3.2-1b", "--batch", "1,64", record=record)
+    done = run(folder, "--programs", programs, "--raw", kept, "--no-torch", "--budget", 14, "--shapes", "qwen2.5-0.5b,qwen2.5-1.5b,llama-3.2-1b", "--batch", "1,64",
+               record=record)
     expect(f"it ends within the budget ({time.monotonic() - begin:.1f} s)", time.monotonic() - begin < 16)
     expect(f"exit code 1 where a test failed (got {done.returncode}: {done.stderr[-400:]})", done.returncode == 1)
     r = json.loads(record.read_text())
     expect("the record names commit, card, driver and clocks", r["commit"] == "abc1234" and r["gpu"]["before"]["name"] == "NVIDIA Stand-in" and
            r["gpu"]["before"]["driver_version"] == "580.1" and r["gpu"]["after"]["clocks.max.sm"] == "1980" and r["limits"] == LIMITS)
-    expect("tests are told apart", [t["status"] for t in r["tests"]] == ["done", "failed", "skipped"] and r["tests"][1]["why"] == "CHECK failed" and "NCCL" in r["tests"][2]["why"])
+    expect("tests are told apart", [t["status"] for t in r["tests"]] == ["done", "failed", "skipped"] and r["tests"][1]["why"] == "CHECK failed"
+           and "NCCL" in r["tests"][2]["why"])
     expect("clocks are sampled beside each part", any(p.get("load", {}).get("clocks.sm") == 1755 for p in r["parts"]))
     rows = {(x["shape"], x["what"], x["batch"]): x for x in r["results"]}
-    expect("rows of both programs are there, the first of the stopped one too", set(rows) == {("qwen2.5-0.5b", "prefill", 1), ("qwen2.5-0.5b", "decode", 1), ("qwen2.5-0.5b", "decode", 64),
+    expect("rows of both programs are there, the first of the stopped one too",
+           set(rows) == {("qwen2.5-0.5b", "prefill", 1), ("qwen2.5-0.5b", "decode", 1), ("qwen2.5-0.5b", "decode", 64),
                                                                                             ("qwen2.5-1.5b", "prefill", 1)})
     missing = {(m.get("shape"), m.get("what"), m.get("batch"), m.get("who")): m["why"] for m in r["not_measured"]}
     expect("what was stopped says so", "out of time" in missing[("qwen2.5-1.5b", "decode", 64, "verbatim")])
@@ -99,7 +102,8 @@ esac
     expect("a table is printed", "qwen2.5-0.5b" in done.stdout and "tests: 1 of 3 passed" in done.stdout)
     again = run(folder, "--programs", programs, "--no-torch", "--budget", 0, "--commit", "given", record=record)
     r = json.loads(record.read_text())
-    expect("with no time nothing is measured, and the record says so", again.returncode == 0 and r["commit"] == "given" and r["results"] == [] and len(r["not_measured"]) > 30)
+    expect("with no time nothing is measured, and the record says so", again.returncode == 0 and r["commit"] == "given" and r["results"] == []
+           and len(r["not_measured"]) > 30)
 
 
 def with_the_program(folder):
@@ -113,7 +117,8 @@ def with_the_program(folder):
     programs.mkdir()
     program(programs / "bench_gpu_rates", f"echo '{json.dumps(LIMITS)}'\n")
     program(programs / "verbatim", f'exec "{binary}" "${{@/#cuda/cpu}}" --threads 1\n')
-    done = subprocess.run([sys.executable, ROOT / "benchmarks/gpu_run.py", "--programs", programs, "--raw", folder / "raw", "--record", folder / "r.json", "--no-torch", "--budget", "100",
+    done = subprocess.run([sys.executable, ROOT / "benchmarks/gpu_run.py", "--programs", programs, "--raw", folder / "raw", "--record", folder / "r.json",
+                           "--no-torch", "--budget", "100",
                            "--shapes", "small", "--batch", "1,3", "--prompt", "40", "--output", "4", "--prefill", "64", "--repetitions", "1"],
                           stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, timeout=200)
     r = json.loads((folder / "r.json").read_text())
@@ -126,15 +131,18 @@ def canned(folder):
     """The record alone, from outputs as parts leave them."""
     raw = folder / "canned"
     raw.mkdir()
-    about = {"commit": "abc", "date": "2026-01-02", "before": {"name": "NVIDIA Stand-in"}, "workload": {"shapes": "qwen2.5-0.5b,llama-3.1-8b", "batch": "1,64", "prompt": 1024, "output": 32,
+    about = {"commit": "abc", "date": "2026-01-02", "before": {"name": "NVIDIA Stand-in"},
+             "workload": {"shapes": "qwen2.5-0.5b,llama-3.1-8b", "batch": "1,64", "prompt": 1024, "output": 32,
                                                                                                        "prefill": 2048, "repetitions": 3}}
     parts = [{"name": n, "status": "done"} for n in ("limits", "memcheck", "torch/ops", "bench/qwen2.5-0.5b", "torch/qwen2.5-0.5b", "bench/llama-3.1-8b")]
     parts.append({"name": "torch/llama-3.1-8b", "status": "failed", "code": 1, "why": "out of memory"})
     (raw / "run.json").write_text(json.dumps({"about": about, "seconds": 500, "budget": 560, "parts": parts}))
     (raw / "limits.out").write_text(json.dumps(LIMITS) + "\n")
     (raw / "memcheck.out").write_text("========= ERROR SUMMARY: 0 errors\n")
-    (raw / "bench.qwen2.5-0.5b.out").write_text("\n".join([bench_row(1, 2048, 2, 50000.0, 100.0), bench_row(1, 1024, 32, 40000.0, 2000.0), bench_row(64, 1024, 32, 40000.0, 70000.0)]))
-    (raw / "bench.llama-3.1-8b.out").write_text("\n".join([bench_row(1, 2048, 2, 25000.0, 100.0), bench_row(1, 1024, 32, 20000.0, 200.0), bench_row(64, 1024, 32, 20000.0, 8000.0)]))
+    (raw / "bench.qwen2.5-0.5b.out").write_text("\n".join([bench_row(1, 2048, 2, 50000.0, 100.0), bench_row(1, 1024, 32, 40000.0, 2000.0),
+                                                           bench_row(64, 1024, 32, 40000.0, 70000.0)]))
+    (raw / "bench.llama-3.1-8b.out").write_text("\n".join([bench_row(1, 2048, 2, 25000.0, 100.0), bench_row(1, 1024, 32, 20000.0, 200.0),
+                                                           bench_row(64, 1024, 32, 20000.0, 8000.0)]))
     decode = {"what": "decode", "shape": "qwen2.5-0.5b", "context": 1040}
     (raw / "torch.qwen2.5-0.5b.out").write_text("\n".join(json.dumps(row) for row in (
         {"what": "versions", "torch": "2.11.0", "transformers": "5.17.0"}, {**decode, "mode": "eager", "batch": 1, "tokens_per_second": 100.0},
@@ -151,7 +159,8 @@ def canned(folder):
     # By hand: 494,032,768 parameters, all read; 2 x 24 layers x 2 heads x 64 x 2 bytes a cached token.
     step = (2 * 494032768 + 12288 * 1040) / 4e12
     expect("percent of floor of a decode step, by hand", near(one["verbatim"]["of_floor"], 2000 * step))
-    expect("the fastest mode of PyTorch is the peer", one["pytorch"]["fastest"] == "compile" and near(one["ratio"], 2000 / 2500) and set(one["pytorch"]["modes"]) == {"eager", "graph", "compile"})
+    expect("the fastest mode of PyTorch is the peer", one["pytorch"]["fastest"] == "compile" and near(one["ratio"], 2000 / 2500)
+           and set(one["pytorch"]["modes"]) == {"eager", "graph", "compile"})
     expect("a failed mode is the reason", any("OutOfMemoryError" in m["why"] for m in r["not_measured"] if m.get("batch") == 64 and m["who"] == "PyTorch"))
     expect("a failed part is the reason", any("out of memory" in m["why"] for m in r["not_measured"] if m.get("shape") == "llama-3.1-8b"))
     body = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
