@@ -69,6 +69,7 @@ class Runner:
         self.a, self.deadline, self.parts, self.start = a, time.monotonic() + a.budget, [], time.monotonic()
         self.sampler, self.process = Sampler(), None
         self.env = {**os.environ, "PYTHONUNBUFFERED": "1", "VERBATIM_SCHEDULES": os.environ.get("VERBATIM_SCHEDULES", "20")}
+        self.peer_env = dict(self.env)   # PyTorch brings its own libraries
         folders = library_folders(a.python)
         if folders:
             self.env["LD_LIBRARY_PATH"] = os.pathsep.join([*filter(None, [self.env.get("LD_LIBRARY_PATH")]), *folders])
@@ -79,7 +80,7 @@ class Runner:
     def missing(self, name, why):
         self.parts.append({"name": name, "status": "not measured", "why": why})
 
-    def part(self, name, command, limit):
+    def part(self, name, command, limit, env=None):
         """Runs a command for `limit` seconds at most, and never past the budget."""
         if self.left() < 2:
             return self.missing(name, "not reached: the time was spent")
@@ -89,7 +90,7 @@ class Runner:
         row = {"name": name, "file": file}
         with open(self.a.raw / f"{file}.out", "w") as out, open(self.a.raw / f"{file}.err", "w") as err:
             try:
-                self.process = process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env,
+                self.process = process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=env or self.env,
                                                           start_new_session=True)
             except OSError as e:
                 return self.missing(name, str(e))
@@ -154,8 +155,13 @@ def library_folders(python):
 
 
 def test_names(program, env):
-    out = subprocess.run([program, "--list-tests", "--verbosity", "quiet"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=30, env=env).stdout
-    return [line.strip() for line in out.splitlines() if line.strip() and not line.strip().endswith(" skipped")]
+    """Of a Catch2 program, as version 2 lists them or else as version 3 does."""
+    for listing in (["--list-test-names-only"], ["--list-tests", "--verbosity", "quiet"]):
+        out = subprocess.run([program, *listing], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=30, env=env).stdout
+        names = [line.strip() for line in out.splitlines() if line.strip() and not line.strip().endswith(" skipped")]
+        if names:
+            return names
+    return []
 
 
 def as_filter(name):
@@ -199,10 +205,11 @@ def measure(a, r):
     end_of_tests = time.monotonic() + 0.25 * a.budget
     for program in programs:
         try:
-            names = test_names(program, r.env)
+            names, why = test_names(program, r.env), "it names none"
         except (OSError, subprocess.TimeoutExpired) as e:
-            names = []
-            r.missing(f"tests/{program.name}", f"its tests cannot be listed: {e}")
+            names, why = [], str(e)
+        if not names:
+            r.missing(f"tests/{program.name}", f"its tests cannot be listed: {why}")
         for i, name in enumerate(names):
             left = end_of_tests - time.monotonic()
             if left < 2:
@@ -226,7 +233,7 @@ def measure(a, r):
         memory = 0
     commands = {}
     if torch:
-        r.part("torch/ops", [*peer, "--ops", *sum([["--config", configs[s]] for s in list(configs)[:2]], [])], 40)
+        r.part("torch/ops", [*peer, "--ops", *sum([["--config", configs[s]] for s in list(configs)[:2]], [])], 40, r.peer_env)
     for shape, config in configs.items():
         cache, weights = cache_gib(config, a)
         batches = [n for n in map(int, a.batch.split(",")) if not memory or weights + cache(n) + 6 < memory]
@@ -242,10 +249,10 @@ def measure(a, r):
             r.missing(f"bench/{shape}", "no program verbatim")
         commands[shape] = [*peer, "--config", config, *workload, "--context", a.prompt + a.output // 2]
         if torch:
-            r.part(f"torch/{shape}", commands[shape], 60 if weights > 8 else 35)
+            r.part(f"torch/{shape}", commands[shape], 60 if weights > 8 else 35, r.peer_env)
     for shape, command in commands.items():   # compiling takes long: last, where time is left
         if torch:
-            r.part(f"compile/{shape}", [*command, "--modes", "compile"], 120)
+            r.part(f"compile/{shape}", [*command, "--modes", "compile"], 120, r.peer_env)
     if not torch:
         r.missing("torch", "asked not to" if a.no_torch else "PyTorch is not installed, or sees no GPU")
     a.about["after"] = ask(QUERIES)

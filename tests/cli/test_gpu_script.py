@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks/gpu.sh"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 import gpu_record  # noqa: E402
+import gpu_run  # noqa: E402
 
 problems = []
 
@@ -68,6 +69,7 @@ esac
     (programs / "about.json").write_text('{"commit": "abc1234", "march": "x86-64-v3"}')
     program(programs / "bench_gpu_rates", f"echo '{json.dumps(LIMITS)}'\n")
     program(programs / "cuda_tests", '''case "$1" in
+  --list-test-names-only) echo "unknown option" >&2; echo "0 skipped"; exit 1 ;;
   --list-tests) printf '%s\\n' "gpu: good" "gpu: a, b" "gpu: other" "0 skipped" ;;
   "gpu: good") ;;
   "gpu: a\\, b") echo "CHECK failed" >&2; exit 1 ;;
@@ -127,6 +129,22 @@ def with_the_program(folder):
            all(x["tokens_per_second"] > 0 and x["of_floor"] > 0 for x in figures.values()))
 
 
+def test_programs(folder):
+    """A real program of tests: its names are found one by one, and each runs that test alone, whatever marks are in the name."""
+    real = pathlib.Path(os.environ.get("VERBATIM_BIN", "/nonexistent")) / "unit_tests"
+    if not real.is_file():
+        print("SKIPPED: no unit_tests were built")
+        return
+    names = gpu_run.test_names(real, os.environ)
+    expect(f"names of tests are found ({len(names)})", len(names) > 50 and "All available test cases:" not in names)
+    marked = [n for n in names if "," in n]
+    expect("some name has a comma", marked)
+    done = subprocess.run([real, gpu_run.as_filter(min(marked, key=len)), "--list-test-names-only"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                          timeout=100)
+    if "skipped" in done.stdout and done.stdout.count("\n") > 1:   # version 2 lists what the name selects
+        expect("a name selects its test alone", done.stdout.splitlines()[:-1] == [min(marked, key=len)])
+
+
 def canned(folder):
     """The record alone, from outputs as parts leave them."""
     raw = folder / "canned"
@@ -175,7 +193,7 @@ def canned(folder):
 
 
 with tempfile.TemporaryDirectory() as name:
-    for index, check in enumerate((without_a_gpu, with_stand_ins, with_the_program, canned)):
+    for index, check in enumerate((without_a_gpu, with_stand_ins, with_the_program, test_programs, canned)):
         folder = pathlib.Path(name) / str(index)
         folder.mkdir()
         check(folder)
