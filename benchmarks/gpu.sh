@@ -53,6 +53,7 @@ build() {
     targets=(bench_gpu_rates verbatim_cli)
     cmake "${common[@]}" -DVERBATIM_TESTS=OFF >"$folder/configure.log" 2>&1 || { tail -n 20 "$folder/configure.log" >&2; return 1; }
   fi
+  rm -f "$folder"/bin/{bench_gpu_rates,cuda_tests,verbatim}   # what is there afterwards is of these sources
   timeout "$seconds" cmake --build "$folder" --parallel "$jobs" --target "${targets[@]}" >"$folder/build.log" 2>&1 && return
   tail -n 20 "$folder/build.log" >&2
   echo "the build did not end well, or not within $seconds s: going on with what is there" >&2
@@ -87,6 +88,7 @@ if [ -z "$programs" ]; then
   build "$root/build/gpu" $((budget * 6 / 10)) || { echo "gpu.sh: cannot be built here; prepare programs elsewhere: benchmarks/gpu.sh --prepare DIR" >&2; exit 2; }
   programs=$root/build/gpu/bin
   [ -n "$commit" ] || commit=$(commit_here)
+  about='{"built": "where they ran"}'
 elif [ -e "$programs/about.json" ]; then
   about=$(cat "$programs/about.json")
 fi
