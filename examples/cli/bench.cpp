@@ -1,4 +1,5 @@
 // verbatim bench: rates and latencies of a model on this machine, and the part of its physical floor that they reach.
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -15,7 +16,7 @@ namespace {
 struct bench_options {
   cli::model_options model;
   std::string random_config;
-  std::vector<int> batch{1, 8, 32};
+  std::vector<int> batch{1, 8, 32}, prefill;
   int prompt = 128, output = 128, repetitions = 5;
   float temperature = 0;
   bool shared = false, json = false, no_floor = false;
@@ -25,7 +26,7 @@ template <class P> void print_json(verbatim::engine<P>& engine, bench_options co
                                    verbatim::machine_limits const& limits, verbatim::measured const& m) {
   verbatim::json line{{"model", engine.name()}, {"device", P::device::name}, {"weights", engine.resources().formats.weights != verbatim::weight_format::checkpoint ? verbatim::name_of(engine.resources().formats.weights) : sizeof(typename P::dtype) == 2 ? "bf16" : "f32"},
                       {"kv", verbatim::name_of(engine.resources().formats.kv)}, {"contract", "batch_invariant"}, {"threads", engine.resources().threads}, {"batch", w.batch}, {"prompt", w.prompt},
-                      {"output", w.output}, {"shared_prompt", o.shared}, {"prefill_tokens_per_second", m.prefill_tokens_per_second},
+                      {"output", w.output}, {"repetitions", w.repetitions}, {"shared_prompt", o.shared}, {"prefill_tokens_per_second", m.prefill_tokens_per_second},
                       {"decode_tokens_per_second", m.decode_tokens_per_second}, {"ttft_seconds", m.ttft_seconds},
                       {"itl_p50_seconds", m.itl_p50_seconds}, {"itl_p99_seconds", m.itl_p99_seconds}};
   if (limits.read_gb_per_second > 0) {
@@ -49,17 +50,18 @@ template <class P> int bench(verbatim::engine<P>& engine, bench_options const& o
     std::printf("\n%6s %7s %7s %14s %9s %14s %9s %9s %9s %9s\n", "batch", "prompt", "output", "prefill tok/s", "of floor",
                 "decode tok/s", "of floor", "ttft ms", "itl p50", "itl p99");
   }
-  for (int batch : o.batch) {
-    verbatim::workload const w{.batch = batch, .prompt = o.prompt, .output = o.output, .repetitions = o.repetitions,
-                               .shared_prompt = o.shared, .temperature = o.temperature};
-    std::fprintf(stderr, "batch %d: %d repetitions and one to warm up\n", batch, o.repetitions);
+  auto const row = [&](verbatim::workload const& w) {
+    std::fprintf(stderr, "batch %d, prompts of %d: %d repetitions and one to warm up\n", w.batch, w.prompt, w.repetitions);
     auto const m = verbatim::measure(engine, w, limits);
     if (o.json) print_json(engine, o, w, limits, m);
-    else std::printf("%6d %7d %7d %14.1f %8.1f%% %14.1f %8.1f%% %9.2f %9.2f %9.2f\n", batch, o.prompt, o.output, m.prefill_tokens_per_second,
+    else std::printf("%6d %7d %7d %14.1f %8.1f%% %14.1f %8.1f%% %9.2f %9.2f %9.2f\n", w.batch, w.prompt, w.output, m.prefill_tokens_per_second,
                      100 * m.prefill_of_floor, m.decode_tokens_per_second, 100 * m.decode_of_floor, 1e3 * m.ttft_seconds,
                      1e3 * m.itl_p50_seconds, 1e3 * m.itl_p99_seconds);
     std::fflush(stdout);
-  }
+  };
+  for (int prompt : o.prefill) row({.batch = 1, .prompt = prompt, .output = 2, .repetitions = o.repetitions, .temperature = o.temperature});
+  for (int batch : o.batch)
+    row({.batch = batch, .prompt = o.prompt, .output = o.output, .repetitions = o.repetitions, .shared_prompt = o.shared, .temperature = o.temperature});
   return cli::success;
 }
 
@@ -73,6 +75,7 @@ int run_bench(int argc, char** argv) {
   options.numbers("--batch", "N,N,...", o.batch, 1, 4096, "sequences at once");
   options.number("--prompt", "N", o.prompt, 1, 1 << 20, "prompt tokens of each");
   options.notes("Without --chunk-tokens a step takes as many prompt tokens as it has room for, so that the batch decodes as a whole.");
+  options.numbers("--prefill", "N,N,...", o.prefill, 1, 1 << 20, "rows before those: one prompt of so many tokens, and two of output");
   options.number("--output", "N", o.output, 2, 1 << 20, "output tokens of each");
   options.number("--repetitions", "N", o.repetitions, 1, 1000, "medians are over these");
   options.number("--temperature", "X", o.temperature, 0.0f, 100.0f, "0: greedy");
@@ -86,6 +89,8 @@ int run_bench(int argc, char** argv) {
   int most = 1;
   for (int b : o.batch) most = std::max(most, b);
   o.model.max_batch = std::max(o.model.max_batch, most);
-  if (o.model.context == 0) o.model.context = o.prompt + o.output;
+  int longest = o.prompt + o.output;
+  for (int n : o.prefill) longest = std::max(longest, n + 2);
+  if (o.model.context == 0) o.model.context = longest;
   return cli::with_model(o.model, [&](auto& engine) { return bench(engine, o); });
 }

@@ -8,6 +8,7 @@
 #include "gpu.hpp"
 #include "verbatim/backend/cuda/memory.hpp"
 #include "verbatim/backend/cuda/transfer.hpp"
+#include "verbatim/core/error.hpp"
 
 using namespace verbatim;
 

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# benchmarks/gpu.sh: everything that is tested and measured on a GPU, in one run of less than ten minutes, and one JSON record of it.
+#
+#   benchmarks/gpu.sh                    builds here (build/gpu), then runs
+#   benchmarks/gpu.sh --prepare DIR      no GPU needed: builds, and puts programs into DIR that run on machines without this project's packages
+#   benchmarks/gpu.sh --programs DIR     runs those
+#
+# Options: --budget SECONDS   for all of it, building too [560]        --commit ID     what the record says [this repository's, or DIR's]
+#          --record FILE      [benchmarks/records/DATE-gpu-NAME.json]  --name NAME     in that name [the GPU's]
+#          --raw DIR          keep the parts' outputs there            --march ARCH    what --prepare compiles for [x86-64-v3]
+#          --python FILE      one that has PyTorch [python3]           --jobs N        of building [all cores]
+#          --no-torch, --shapes A,B, --batch N,N, --repetitions N      of benchmarks/gpu_run.py
+#
+# Parts: the card as nvidia-smi tells it (nothing is set), the rates of memory and of bf16 products, the tests in programs called *_tests,
+# compute-sanitizer's memcheck where it works, `verbatim bench`, and PyTorch on the same shapes. Each part has a time of its own; what fails
+# or is not reached is in the record as not measured. Exit codes: 0 done, 1 a test failed, 2 wrong usage or no build, 77 no GPU (nothing is written).
+set -euo pipefail
+here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
+root=$(dirname "$here")
+
+prepare= programs= budget=560 commit= record= name= raw= march=x86-64-v3 python=python3 jobs=$(nproc) more=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h|--help) sed -n '2,/^set -/{s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+    --no-torch) more+=("$1"); shift; continue ;;
+  esac
+  [ $# -ge 2 ] || { echo "gpu.sh: $1 needs a value, or is unknown (--help)" >&2; exit 2; }
+  case $1 in
+    --prepare|--programs|--budget|--commit|--record|--name|--raw|--march|--python|--jobs) printf -v "${1#--}" %s "$2" ;;
+    --shapes|--batch|--repetitions) more+=("$1" "$2") ;;
+    *) echo "gpu.sh: unknown option $1 (--help)" >&2; exit 2 ;;
+  esac
+  shift 2
+done
+[[ $budget =~ ^[0-9]+$ ]] || { echo "gpu.sh: --budget takes whole seconds" >&2; exit 2; }
+
+commit_here() {
+  local id
+  id=$(git -C "$root" rev-parse --short HEAD 2>/dev/null) || { echo unknown; return; }
+  [ -z "$(git -C "$root" status --porcelain --untracked-files=no 2>/dev/null)" ] || id+=+   # a plus: with changes since
+  echo "$id"
+}
+
+# build FOLDER SECONDS [-DNAME=VALUE...]: the programs that a GPU is measured with. Tests are left out where their packages are missing.
+targets=(bench_gpu_rates cuda_tests verbatim_cli)
+build() {
+  local folder=$1 seconds=$2; shift 2
+  local generator=(); if command -v ninja >/dev/null; then generator=(-G Ninja); fi
+  local common=(-S "$root" -B "$folder" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DVERBATIM_CUDA=ON -DVERBATIM_EXAMPLES=ON -DVERBATIM_BENCHMARKS=ON "$@")
+  mkdir -p "$folder"
+  if ! cmake "${common[@]}" -DVERBATIM_TESTS=ON >"$folder/configure.log" 2>&1; then
+    echo "the tests' packages are not all here: building without tests" >&2
+    targets=(bench_gpu_rates verbatim_cli)
+    cmake "${common[@]}" -DVERBATIM_TESTS=OFF >"$folder/configure.log" 2>&1 || { tail -n 20 "$folder/configure.log" >&2; return 1; }
+  fi
+  rm -f "$folder"/bin/{bench_gpu_rates,cuda_tests,verbatim}   # what is there afterwards is of these sources
+  timeout "$seconds" cmake --build "$folder" --parallel "$jobs" --target "${targets[@]}" >"$folder/build.log" 2>&1 && return
+  tail -n 20 "$folder/build.log" >&2
+  echo "the build did not end well, or not within $seconds s: going on with what is there" >&2
+}
+
+if [ -n "$prepare" ]; then
+  pcre2=$("${CXX:-g++}" -print-file-name=libpcre2-8.a)
+  [ -e "$pcre2" ] || { echo "gpu.sh: no static PCRE2 here (libpcre2-8.a)" >&2; exit 2; }
+  folder=$root/build/gpu-programs
+  build "$folder" 86400 -DVERBATIM_NATIVE=OFF -DCMAKE_CXX_FLAGS="-march=$march" -DPCRE2_LIBRARY="$pcre2" \
+    -DCMAKE_EXE_LINKER_FLAGS="-static-libstdc++ -static-libgcc" || exit 2
+  mkdir -p "$prepare"
+  for program in bench_gpu_rates cuda_tests verbatim; do
+    if [ ! -x "$folder/bin/$program" ]; then
+      case " ${targets[*]/verbatim_cli/verbatim} " in *" $program "*) echo "gpu.sh: $program was not built" >&2; exit 2 ;; *) continue ;; esac
+    fi
+    strip -o "$prepare/$program" "$folder/bin/$program"
+  done
+  printf '{"commit": "%s", "march": "%s", "compiler": "%s", "nvcc": "%s"}\n' "${commit:-$(commit_here)}" "$march" "$("${CXX:-g++}" -dumpfullversion)" \
+    "$(grep -oP 'CMAKE_CUDA_COMPILER_VERSION "\K[^"]+' "$folder"/CMakeFiles/*/CMakeCUDACompiler.cmake | head -n 1)" >"$prepare/about.json"
+  size=$(du -sm "$prepare" | cut -f 1)
+  echo "$prepare: $size MiB; copy it beside this project, then benchmarks/gpu.sh --programs DIR" >&2
+  [ "$size" -le 40 ] || { echo "gpu.sh: more than 40 MiB" >&2; exit 2; }
+  exit 0
+fi
+
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1) || gpu=
+[ -n "$gpu" ] || { echo "There is no NVIDIA GPU here (nvidia-smi shows none): nothing was measured, nothing written." >&2; exit 77; }
+
+about='{}'
+if [ -z "$programs" ]; then
+  build "$root/build/gpu" $((budget * 6 / 10)) || { echo "gpu.sh: cannot be built here; prepare programs elsewhere: benchmarks/gpu.sh --prepare DIR" >&2; exit 2; }
+  programs=$root/build/gpu/bin
+  [ -n "$commit" ] || commit=$(commit_here)
+  about='{"built": "where they ran"}'
+elif [ -e "$programs/about.json" ]; then
+  about=$(cat "$programs/about.json")
+fi
+[ -d "$programs" ] || { echo "gpu.sh: $programs is not there" >&2; exit 2; }
+chmod +x "$programs"/* 2>/dev/null || true
+today=$(date +%F)
+slug=$(printf %s "${name:-${gpu#NVIDIA }}" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9.-')
+[ -n "$record" ] || record=$here/records/$today-gpu-$slug.json
+mkdir -p "$(dirname "$record")"
+if [ -z "$raw" ]; then raw=$(mktemp -d); trap 'rm -rf "$raw"' EXIT; fi
+about=$("$python" -c '
+import json, sys
+programs, commit, date = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
+print(json.dumps({"commit": commit or programs.get("commit", ""), "date": date, "programs": programs}))' "$about" "$commit" "$today")
+status=0
+"$python" "$here/gpu_run.py" --programs "$programs" --raw "$raw" --record "$record" --about "$about" --python "$python" \
+  --budget $((budget - SECONDS)) "${more[@]}" || status=$?
+exit $status

@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""benchmarks/gpu.sh without a GPU: it says so and writes nothing; with stand-ins for the card and the programs, its record says what was
+measured, what failed and what was not reached; percent of floor and ratios are computed here once more."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "benchmarks/gpu.sh"
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import gpu_record  # noqa: E402
+import gpu_run  # noqa: E402
+
+problems = []
+
+
+def expect(what, holds):
+    if not holds:
+        problems.append(what)
+        print(f"not so: {what}")
+
+
+def near(x, y):
+    return abs(x - y) <= 1e-4 * abs(y)
+
+
+def program(path, text):
+    path.write_text("#!/usr/bin/env bash\n" + text)
+    path.chmod(0o755)
+
+
+def run(folder, *arguments, record):
+    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run([SCRIPT, "--record", record, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, timeout=300)
+
+
+def without_a_gpu(folder):
+    program(folder / "nvidia-smi", "echo 'NVIDIA-SMI has failed'; exit 9\n")
+    done = run(folder, record=folder / "record.json")
+    expect("exit code 77 without a GPU", done.returncode == 77)
+    expect("it says that there is none", "no NVIDIA GPU here" in done.stderr)
+    expect("nothing is written", not (folder / "record.json").exists() and not done.stdout)
+    expect("exit code 2 for an unknown option", run(folder, "--no-such", "x", record=folder / "r").returncode == 2)
+
+
+def bench_row(batch, prompt, output, prefill, decode):
+    return json.dumps({"batch": batch, "prompt": prompt, "output": output, "repetitions": 3, "prefill_tokens_per_second": prefill, "decode_tokens_per_second": decode,
+                       "ttft_seconds": 0.5, "itl_p50_seconds": 0.01, "itl_p99_seconds": 0.02})
+
+
+LIMITS = {"name": "NVIDIA Stand-in", "read_gb_per_second": 4000.0, "copy_gb_per_second": 4200.0, "bf16_tflop_per_second": 800.0}
+
+
+def with_stand_ins(folder):
+    """Two shapes: one measured, one whose program hangs after its first row; a test that passes, one that fails, one that skips."""
+    program(folder / "nvidia-smi", '''case "$*" in
+  *-lms*) while echo "1755, 2619, 400.5, 50"; do sleep 0.1; done ;;
+  *--query-gpu=name\\ --format*) echo "NVIDIA Stand-in" ;;
+  *) case "$*" in *[[:space:]]-pl*|*-lgc*|*-ac*|*-pm*|*-mig*|*-r*) touch "${0%/*}/set" ;; esac
+     echo "NVIDIA Stand-in, 580.1, 81559, 345, 2619, 1980, 2619, 700.00, 70.1, 30, Enabled, P0, Enabled, 0" ;;
+esac
+''')
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "about.json").write_text('{"commit": "abc1234", "march": "x86-64-v3"}')
+    program(programs / "bench_gpu_rates", f"echo '{json.dumps(LIMITS)}'\n")
+    program(programs / "cuda_tests", '''case "$1" in
+  --list-test-names-only) echo "unknown option" >&2; echo "0 skipped"; exit 1 ;;
+  --list-tests) printf '%s\\n' "gpu: good" "gpu: a, b" "gpu: other" "0 skipped" ;;
+  "gpu: good") ;;
+  "gpu: a\\, b") echo "CHECK failed" >&2; exit 1 ;;
+  *) echo "SKIPPED: NCCL is not installed"; echo "1 skipped"; exit 77 ;;
+esac
+''')
+    program(programs / "verbatim", f'''case "$*" in
+  *0.5b*) echo '{bench_row(1, 2048, 2, 50000.0, 100.0)}'; echo '{bench_row(1, 1024, 32, 40000.0, 2000.0)}'; echo '{bench_row(64, 1024, 32, 40000.0, 70000.0)}' ;;
+  *1.5b*) echo '{bench_row(1, 2048, 2, 30000.0, 100.0)}'; printf '{{"batch": 1, "pro'; sleep 60 ;;
+esac
+''')
+    kept, record, begin = folder / "raw", folder / "record.json", time.monotonic()
+    done = run(folder, "--programs", programs, "--raw", kept, "--no-torch", "--budget", 14, "--shapes", "qwen2.5-0.5b,qwen2.5-1.5b,llama-3.2-1b", "--batch", "1,64",
+               record=record)
+    expect(f"it ends within the budget ({time.monotonic() - begin:.1f} s)", time.monotonic() - begin < 16)
+    expect(f"exit code 1 where a test failed (got {done.returncode}: {done.stderr[-400:]})", done.returncode == 1)
+    r = json.loads(record.read_text())
+    expect("the record names commit, card, driver and clocks", r["commit"] == "abc1234" and r["gpu"]["before"]["name"] == "NVIDIA Stand-in" and
+           r["gpu"]["before"]["driver_version"] == "580.1" and r["gpu"]["after"]["clocks.max.sm"] == "1980" and r["limits"] == LIMITS)
+    expect("tests are told apart", [t["status"] for t in r["tests"]] == ["done", "failed", "skipped"] and r["tests"][1]["why"] == "CHECK failed"
+           and "NCCL" in r["tests"][2]["why"])
+    expect("clocks are sampled beside each part", any(p.get("load", {}).get("clocks.sm") == 1755 for p in r["parts"]))
+    rows = {(x["shape"], x["what"], x["batch"]): x for x in r["results"]}
+    expect("rows of both programs are there, the first of the stopped one too",
+           set(rows) == {("qwen2.5-0.5b", "prefill", 1), ("qwen2.5-0.5b", "decode", 1), ("qwen2.5-0.5b", "decode", 64),
+                                                                                            ("qwen2.5-1.5b", "prefill", 1)})
+    missing = {(m.get("shape"), m.get("what"), m.get("batch"), m.get("who")): m["why"] for m in r["not_measured"]}
+    expect("what was stopped says so", "out of time" in missing[("qwen2.5-1.5b", "decode", 64, "verbatim")])
+    expect("what was not reached says so", "not reached" in missing[("llama-3.2-1b", "decode", 1, "verbatim")])
+    expect("what was not asked for says so", "asked not to" in missing[("qwen2.5-0.5b", "decode", 1, "PyTorch")])
+    expect("no setting of the card is touched", not (folder / "set").exists())
+    expect("a table is printed", "qwen2.5-0.5b" in done.stdout and "tests: 1 of 3 passed" in done.stdout)
+    again = run(folder, "--programs", programs, "--no-torch", "--budget", 0, "--commit", "given", record=record)
+    r = json.loads(record.read_text())
+    expect("with no time nothing is measured, and the record says so", again.returncode == 0 and r["commit"] == "given" and r["results"] == []
+           and len(r["not_measured"]) > 30)
+
+
+def with_the_program(folder):
+    """The real program on the CPU in the GPU's place: what it prints is what the record reads."""
+    binary = os.environ.get("VERBATIM_BINARY", "")
+    if not pathlib.Path(binary).is_file():
+        print("SKIPPED: no program verbatim was built")
+        return
+    program(folder / "nvidia-smi", 'echo "NVIDIA Stand-in, 1, [N/A], 1, 1, 1, 1, 1, 1, 1, Enabled, P0, Enabled, 0"\n')
+    programs = folder / "programs"
+    programs.mkdir()
+    program(programs / "bench_gpu_rates", f"echo '{json.dumps(LIMITS)}'\n")
+    program(programs / "verbatim", f'exec "{binary}" "${{@/#cuda/cpu}}" --threads 1\n')
+    done = subprocess.run([sys.executable, ROOT / "benchmarks/gpu_run.py", "--programs", programs, "--raw", folder / "raw", "--record", folder / "r.json",
+                           "--no-torch", "--budget", "100",
+                           "--shapes", "small", "--batch", "1,3", "--prompt", "40", "--output", "4", "--prefill", "64", "--repetitions", "1"],
+                          stdout=subprocess.PIPE, text=True, env={**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}, timeout=200)
+    r = json.loads((folder / "r.json").read_text())
+    figures = {(x["what"], x["batch"]): x["verbatim"] for x in r["results"]}
+    expect(f"all that the program prints is found: {done.stdout[-300:]} {r['parts']}", set(figures) == {("prefill", 1), ("decode", 1), ("decode", 3)} and
+           all(x["tokens_per_second"] > 0 and x["of_floor"] > 0 for x in figures.values()))
+
+
+def test_programs(folder):
+    """A real program of tests: its names are found one by one, and each runs that test alone, whatever marks are in the name."""
+    real = pathlib.Path(os.environ.get("VERBATIM_BIN", "/nonexistent")) / "unit_tests"
+    if not real.is_file():
+        print("SKIPPED: no unit_tests were built")
+        return
+    names = gpu_run.test_names(real, os.environ)
+    expect(f"names of tests are found ({len(names)})", len(names) > 50 and "All available test cases:" not in names)
+    marked = [n for n in names if "," in n]
+    expect("some name has a comma", marked)
+    done = subprocess.run([real, gpu_run.as_filter(min(marked, key=len)), "--list-test-names-only"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                          timeout=100)
+    if "skipped" in done.stdout and done.stdout.count("\n") > 1:   # version 2 lists what the name selects
+        expect("a name selects its test alone", done.stdout.splitlines()[:-1] == [min(marked, key=len)])
+
+
+def canned(folder):
+    """The record alone, from outputs as parts leave them."""
+    raw = folder / "canned"
+    raw.mkdir()
+    about = {"commit": "abc", "date": "2026-01-02", "before": {"name": "NVIDIA Stand-in"},
+             "workload": {"shapes": "qwen2.5-0.5b,llama-3.1-8b", "batch": "1,64", "prompt": 1024, "output": 32,
+                                                                                                       "prefill": 2048, "repetitions": 3}}
+    parts = [{"name": n, "status": "done"} for n in ("limits", "memcheck", "torch/ops", "bench/qwen2.5-0.5b", "torch/qwen2.5-0.5b", "bench/llama-3.1-8b")]
+    parts.append({"name": "torch/llama-3.1-8b", "status": "failed", "code": 1, "why": "out of memory"})
+    (raw / "run.json").write_text(json.dumps({"about": about, "seconds": 500, "budget": 560, "parts": parts}))
+    (raw / "limits.out").write_text(json.dumps(LIMITS) + "\n")
+    (raw / "memcheck.out").write_text("========= ERROR SUMMARY: 0 errors\n")
+    (raw / "bench.qwen2.5-0.5b.out").write_text("\n".join([bench_row(1, 2048, 2, 50000.0, 100.0), bench_row(1, 1024, 32, 40000.0, 2000.0),
+                                                           bench_row(64, 1024, 32, 40000.0, 70000.0)]))
+    (raw / "bench.llama-3.1-8b.out").write_text("\n".join([bench_row(1, 2048, 2, 25000.0, 100.0), bench_row(1, 1024, 32, 20000.0, 200.0),
+                                                           bench_row(64, 1024, 32, 20000.0, 8000.0)]))
+    decode = {"what": "decode", "shape": "qwen2.5-0.5b", "context": 1040}
+    (raw / "torch.qwen2.5-0.5b.out").write_text("\n".join(json.dumps(row) for row in (
+        {"what": "versions", "torch": "2.11.0", "transformers": "5.17.0"}, {**decode, "mode": "eager", "batch": 1, "tokens_per_second": 100.0},
+        {**decode, "mode": "graph", "batch": 1, "tokens_per_second": 1600.0}, {**decode, "mode": "eager", "batch": 64, "failed": "OutOfMemoryError: no"})))
+    (raw / "compile.qwen2.5-0.5b.out").write_text(json.dumps({**decode, "mode": "compile", "batch": 1, "tokens_per_second": 2500.0}))
+    (raw / "torch.ops.out").write_text(json.dumps({"what": "attention", "tokens": 8192, "flop": 4e11, "seconds": 1e-3, "least": 1e-3, "most": 1e-3}) + "\n" +
+                                       json.dumps({"what": "matmul", "rows": 1, "bytes": 4e9, "flop": 4e9, "seconds": 2e-3}) + "\n")
+    out = folder / "canned.json"
+    done = subprocess.run([sys.executable, ROOT / "benchmarks/gpu_record.py", raw, out], stdout=subprocess.PIPE, text=True)
+    expect("the record is made from outputs alone", done.returncode == 0)
+    r = json.loads(out.read_text())
+    rows = {(x["shape"], x["what"], x["batch"]): x for x in r["results"]}
+    one = rows[("qwen2.5-0.5b", "decode", 1)]
+    # By hand: 494,032,768 parameters, all read; 2 x 24 layers x 2 heads x 64 x 2 bytes a cached token.
+    step = (2 * 494032768 + 12288 * 1040) / 4e12
+    expect("percent of floor of a decode step, by hand", near(one["verbatim"]["of_floor"], 2000 * step))
+    expect("the fastest mode of PyTorch is the peer", one["pytorch"]["fastest"] == "compile" and near(one["ratio"], 2000 / 2500)
+           and set(one["pytorch"]["modes"]) == {"eager", "graph", "compile"})
+    expect("a failed mode is the reason", any("OutOfMemoryError" in m["why"] for m in r["not_measured"] if m.get("batch") == 64 and m["who"] == "PyTorch"))
+    expect("a failed part is the reason", any("out of memory" in m["why"] for m in r["not_measured"] if m.get("shape") == "llama-3.1-8b"))
+    body = 32 * (2 * 4096 * 4096 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+    flop = 2 * (body * 2048 + 128256 * 4096) + 4 * 32 * 4096 * 2048 * 2049 / 2
+    expect("percent of floor of a prompt, by hand", near(rows[("llama-3.1-8b", "prefill", 1)]["verbatim"]["of_floor"], 25000 * flop / 8e14 / 2048))
+    expect("operators are held against the rates", [round(x["of_floor"], 3) for x in r["pytorch_operators"]] == [0.5, 0.5])
+    expect("memcheck's summary is there", r["memcheck"].get("summary") == "ERROR SUMMARY: 0 errors")
+    # Bytes that a step reads, of the models as they are published.
+    for shape, gb in {"qwen2.5-0.5b": 0.988, "qwen2.5-1.5b": 3.087, "qwen2.5-7b": 14.141, "llama-3.2-1b": 2.472, "llama-3.1-8b": 15.010}.items():
+        config = json.loads((ROOT / f"benchmarks/shapes/{shape}.json").read_text())
+        expect(f"{shape} reads {gb} GB a step", abs(gpu_record.floors(config)["step_bytes"] / 1e9 - gb) < 6e-4)
+
+
+with tempfile.TemporaryDirectory() as name:
+    for index, check in enumerate((without_a_gpu, with_stand_ins, with_the_program, test_programs, canned)):
+        folder = pathlib.Path(name) / str(index)
+        folder.mkdir()
+        check(folder)
+print(f"{len(problems)} problems")
+sys.exit(1 if problems else 0)
