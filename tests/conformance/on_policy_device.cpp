@@ -16,7 +16,7 @@ template <class P> counts check(char const* type, int count, std::uint32_t seed)
   counts n;
   for (int i = 0; i < count; ++i) {
     CAPTURE(type, i);
-    one_schedule<P>(random, model.path(), pass, n, {.shortest = 70, .span = 30, .requests = 9, .tokens = 14, .batch = 8, .step = 48});
+    one_schedule<P>(random, model.path(), pass, n, {.shortest = 40, .span = 50, .requests = 9, .tokens = 18, .batch = 8, .step = 48});
     REQUIRE(n.different == 0);
   }
   std::printf("%s on %s: %d schedules, %ld tokens of %ld sequences, %ld different bits; %ld replayed, %ld forks, %ld cancelled, %ld preemptions, %ld tokens from prefixes\n",
@@ -27,6 +27,6 @@ template <class P> counts check(char const* type, int count, std::uint32_t seed)
 }  // namespace
 
 TEST_CASE("on policy: the kernels of CUDA devices") {
-  counts const wide = check<test_engines::emulated_llama_f32>("float32", 3, 1), narrow = check<test_engines::emulated_llama_bf16>("bfloat16", 4, 2);
+  counts const wide = check<test_engines::emulated_llama_f32>("float32", 5, 1), narrow = check<test_engines::emulated_llama_bf16>("bfloat16", 5, 2);
   for (long counts::*seen : {&counts::replayed, &counts::forks, &counts::cancelled, &counts::preemptions, &counts::hits}) CHECK(wide.*seen + narrow.*seen > 0);
 }
