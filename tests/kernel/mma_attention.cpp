@@ -32,10 +32,12 @@ enum class form { split, split_by_one_warp, rows, rows_by_eight_warps, shared };
 template <int D> struct problem {
   int heads, kv_heads, leaf, window, common;
   float sharpness = 1;   ///< of queries: how far scores lie apart
-  bool ones = false;     ///< all values are 1
+  enum { noise, ones, spike } kind = noise;   ///< ones: all values are 1; spike: position 127 takes all of the weight, and has a value of -0
 
   float value(std::uint64_t what, int sequence, int position, int head, int d) const {
-    if (what == 2 && ones) return 1;
+    if (kind == ones && what == 2) return 1;
+    if (kind == spike && what != 2) return what == 1 ? (position == 127 ? 8.0f : 0.0f) : 4.0f;
+    if (kind == spike) return position < 127 ? -1.0f : position == 127 ? -0.0f : 1.0f;
     std::uint64_t x = what * 64 + std::uint64_t(position < common ? 0 : sequence);
     x = (x * 4096 + std::uint64_t(position)) * 4096 + std::uint64_t(head * D + d) + 1;
     for (int i = 0; i < 2; ++i) x = (x ^ (x >> 29)) * 0xbf58476d1ce4e5b9u, x ^= x >> 32;
@@ -221,7 +223,7 @@ struct made_leaf {
 
 TEST_CASE("attention on tensor cores: exact within bounds, and the same bits in every form; leaves of 64, head_dim 64") {
   check(problem<64>{.heads = 6, .kv_heads = 2, .leaf = 64, .window = 0, .common = 130}, 150);
-  check(problem<64>{.heads = 4, .kv_heads = 1, .leaf = 64, .window = 70, .common = 128, .sharpness = 4}, 140);
+  check(problem<64>{.heads = 4, .kv_heads = 1, .leaf = 64, .window = 75, .common = 128, .sharpness = 4}, 140);
   check(problem<64>{.heads = 20, .kv_heads = 1, .leaf = 64, .window = 0, .common = 64}, 70);   // a row fills more than a tile
 }
 
@@ -231,9 +233,18 @@ TEST_CASE("attention on tensor cores: exact within bounds, and the same bits in 
 }
 
 TEST_CASE("attention on tensor cores: rounded weights add up to one") {
-  problem<64> const p{.heads = 2, .kv_heads = 1, .leaf = 64, .window = 0, .common = 0, .sharpness = 0.3f, .ones = true};
+  problem<64> const p{.heads = 2, .kv_heads = 1, .leaf = 64, .window = 0, .common = 0, .sharpness = 0.3f, .kind = problem<64>::ones};
   auto const out = p.attend({{0, 0, 150}}, 16, form::rows, 0).out;
   for (std::size_t i = 32 * 2 * 64; i < out.size(); ++i) REQUIRE(to_float(out[i]) == 1);
+}
+
+TEST_CASE("attention on tensor cores: what is scaled to nothing leaves a zero without a sign") {
+  problem<64> const p{.heads = 1, .kv_heads = 1, .leaf = 256, .window = 0, .common = 0, .kind = problem<64>::spike};
+  auto const together = p.attend({{0, 120, 20}}, 16, form::split, 0).leaves[7], alone = p.attend({{0, 127, 1}}, 16, form::split, 0).leaves[0];
+  for (std::size_t d = 0; d < 64; ++d) {
+    CHECK(bits_as<std::uint32_t>(together[d]) == 0);
+    CHECK(bits_as<std::uint32_t>(alone[d]) == 0);
+  }
 }
 
 TEST_CASE("leaves merge in a tile as they do one by one, f32 bits") {
