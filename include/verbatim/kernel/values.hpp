@@ -21,7 +21,13 @@ VERBATIM_KERNEL float sum(float a, float b) { return __fadd_rn(a, b); }
 VERBATIM_KERNEL float quotient(float a, float b) { return __fdiv_rn(a, b); }
 VERBATIM_KERNEL float square_root(float a) { return __fsqrt_rn(a); }
 #else
-VERBATIM_KERNEL float product(float a, float b) { return a * b; }
+VERBATIM_KERNEL float product(float a, float b) {
+  float p = a * b;
+#if defined(__GNUC__) && !defined(__clang__)
+  asm("" : "+m"(p));   // GCC fuses a product with a sum that it is inlined into, here and not there
+#endif
+  return p;
+}
 VERBATIM_KERNEL float sum(float a, float b) { return a + b; }
 VERBATIM_KERNEL float quotient(float a, float b) { return a / b; }
 VERBATIM_KERNEL float square_root(float a) { return __builtin_sqrtf(a); }
