@@ -22,7 +22,7 @@ struct sizes {
 };
 
 struct counts {
-  long sequences = 0, tokens = 0, replayed = 0, cancelled = 0, preemptions = 0, hits = 0, forks = 0, different = 0;
+  long sequences = 0, tokens = 0, replayed = 0, cancelled = 0, preemptions = 0, hits = 0, forks = 0, different = 0, failed = 0;
 };
 
 /// One continuation as its sink saw it.
@@ -106,10 +106,10 @@ template <class P> void one_schedule(std::mt19937& random, std::filesystem::path
     request const r = random_request(random, stems, vocabulary, size);
     auto& out = answers.emplace_back(std::size_t(r.count));
     asked.push_back(r);
-    tickets.push_back(engine.submit(r, [&out](verbatim::event const& e) {
+    tickets.push_back(engine.submit(r, [&out, &n](verbatim::event const& e) {
       heard& h = out[std::size_t(e.index)];
       if (e.what == verbatim::event::kind::token) h.ids.push_back(e.sample.id), h.logprobs.push_back(std::bit_cast<std::uint32_t>(e.sample.logprob));
-      if (e.what == verbatim::event::kind::finished) h.finished = true, h.cancelled = e.finish == verbatim::finish_reason::cancelled;
+      if (e.what == verbatim::event::kind::finished) n.failed += e.finish == verbatim::finish_reason::error, h.finished = true, h.cancelled = e.finish == verbatim::finish_reason::cancelled;
     }));
     for (int steps = below(random, 8); steps > 0; --steps) engine.poll();
     if (below(random, 6) == 0) tickets[std::size_t(below(random, int(tickets.size())))].cancel();

@@ -86,6 +86,7 @@ void check(int vocabulary, int rows, unsigned seed) {
     w.position = below(5000);
     w.params.seed = std::uint64_t(random()) << 32 | random();
     if (below(2)) w.params.temperature = below(5) ? 0.2f + 0.3f * float(below(6)) : 0;
+    if (below(12) == 0) w.params.temperature = below(2) ? 1e-6f : 1e-7f;   // logits whose neighbours are whole numbers apart
     if (below(3) == 0) w.params.top_k = 1 + below(vocabulary + 5);
     if (below(3) == 0) w.params.top_p = 0.05f + 0.9f * float(below(1000)) / 1000;
     if (below(4) == 0) w.params.min_p = 0.001f * float(1 + below(300));

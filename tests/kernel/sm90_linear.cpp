@@ -63,7 +63,7 @@ template <class Out> struct product_of {
       for (int i = 0; i < k; ++i) xs[activation_pack(r, i, groups) * 8 + std::size_t(i % 8)] = bf16{0x7fc0};
     memory<Out> y(std::size_t(count * outputs), from_float<Out>(77));
     memory<float> partial(leaves_each > 0 ? std::size_t(leaves_of(k) * count * outputs) : 0, 55.0f);
-    linear_params<Out> p{xs, tiles, {}, {}, y, partial, count, outputs, k, groups, leaves_each};
+    verbatim::kernel::sm90::linear_params<Out> p{xs, tiles, {}, {}, y, partial, count, outputs, k, groups, leaves_each};
     if (with_bias) p.bias = bias;
     if (with_residual) p.residual = {residual.data() + first * outputs, std::size_t(count * outputs)};
     on_host(linear<Out, Rows, Groups>{p}, seed);

@@ -48,13 +48,23 @@ inline void check_values(engine_config const& c) {
   in("max_logprobs", c.max_logprobs, 0, 1024);
 }
 
-/// How many KV pages: what was asked for in bytes, else a full context for every sequence of a batch, within a quarter
-/// of the machine's memory. Never more than a batch can use.
-inline int plan_pages(engine_config const& c, int context, int page, std::size_t bytes_per_token) {
+/// Bytes for keys and values where none were asked for: a quarter of the machine's memory; of a device with memory of its own, four fifths
+/// of what its weights leave free.
+template <class P> std::size_t room_for_kv(model_config const& config) {
+  if constexpr (requires { P::device::executor::free_memory(); }) {
+    std::size_t const free = P::device::executor::free_memory(), weights = std::size_t(weights::floors_of(config, sizeof(typename P::dtype)).read);
+    return free > weights ? (free - weights) / 5 * 4 : 0;
+  } else {
+    return std::size_t(sysconf(_SC_PHYS_PAGES)) * std::size_t(sysconf(_SC_PAGE_SIZE)) / 4;
+  }
+}
+
+/// How many KV pages: what was asked for in bytes, else a full context for every sequence of a batch, within `room`. Never more than a
+/// batch can use.
+inline int plan_pages(engine_config const& c, int context, int page, std::size_t bytes_per_token, std::size_t room) {
   std::size_t const page_bytes = bytes_per_token * std::size_t(page);
-  std::size_t const ram = std::size_t(sysconf(_SC_PHYS_PAGES)) * std::size_t(sysconf(_SC_PAGE_SIZE));
   std::size_t const wanted = std::size_t(c.max_batch) * std::size_t((context + page - 1) / page);
-  std::size_t const pages = std::min(wanted, (c.kv_bytes ? c.kv_bytes : ram / 4) / page_bytes);
+  std::size_t const pages = std::min(wanted, (c.kv_bytes ? c.kv_bytes : room) / page_bytes);
   if (pages == 0) throw error("engine", 9, "kv_bytes: one page of the KV cache needs " + std::to_string(page_bytes) + " bytes");
   return int(std::min<std::size_t>(pages, 1u << 24));
 }
@@ -81,7 +91,7 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
 
   int const wanted = c.context ? std::min(c.context, out.config.context) : out.config.context;
   double const kv_bits = bits_of(c.kv, out.config.head_dim, 8 * sizeof(typename P::dtype));
-  int const pages = plan_pages(c, wanted, P::cache::page, std::size_t(double(weights::floors_of(out.config, 1).kv_bytes) * kv_bits / 8));
+  int const pages = plan_pages(c, wanted, P::cache::page, std::size_t(double(weights::floors_of(out.config, 1).kv_bytes) * kv_bits / 8), c.kv_bytes ? 0 : room_for_kv<P>(out.config));
   out.context = int(std::min<long>(wanted, long(pages) * P::cache::page));
   int const rows = std::max(c.step_tokens, c.max_batch + 1);   // room for a prompt beside a full batch that decodes
   int const threads = c.threads ? c.threads : int(std::max(1u, std::thread::hardware_concurrency()));

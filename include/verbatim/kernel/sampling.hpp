@@ -47,6 +47,11 @@ template <class Grid> VERBATIM_KERNEL token draw(Grid g, logit_row<Grid> const& 
   if (!w.noise) return first;
   gumbel_noise const noise{philox_key_of(w.seed), std::uint32_t(w.position)};
   double best = double(peak) + noise.value(first);
+  /// The largest float that is not above x: rounding up would pass over ids that win.
+  auto const below = [](double x) {
+    float const f = float(x);
+    return double(f) > x ? from_key(key_of(f) - 1) : f;
+  };
   token id = first;
   int const blocks = blocks_for(row.size, 128);
   for (int c = g.thread(); c < 16 * blocks; c += g.threads()) {   // a counter's eight ids: neighbouring threads have neighbouring ids
@@ -56,7 +61,7 @@ template <class Grid> VERBATIM_KERNEL token draw(Grid g, logit_row<Grid> const& 
     for (int n = 0; n < 8; ++n) {
       token const at = base + 16 * n;
       float const x = at < row.size ? row.at(at) : -__builtin_inff();
-      float const ahead = sum(x, -float(best));
+      float const ahead = sum(x, -below(best));
       if (!(ahead > -noise_bound - 1)) continue;
       if (!drawn) words = noise.words(std::uint32_t(c)), drawn = true;
       std::uint32_t const word = words[std::size_t(n / 2)], upper = n % 2 ? word >> 16 : word & 0xffffu;

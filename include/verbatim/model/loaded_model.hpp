@@ -42,9 +42,13 @@ template <class Model, class Device, class T, class Attention = typename Device:
   }
 
   /// Whether tensors in memory can replace all weights. Throws checkpoint.50 to .54; changes nothing.
-  void check_weights(std::span<tensor const> tensors, rounding allow = rounding::exact) { loader_.check(ops_, tensors, allow); }
+  void check_weights(std::span<tensor const> tensors, rounding allow = rounding::exact) {
+    settle(tensors);
+    loader_.check(ops_, tensors, allow);
+  }
   /// Replaces all weights in place by tensors that were checked. When it returns they are no longer read. Throws device.4 alone.
   void replace_weights(std::span<tensor const> tensors) {
+    settle(tensors);
     loader_.replace(ops_, tensors);
     if constexpr (requires { ops_.wait(); }) ops_.wait();
   }
@@ -70,6 +74,12 @@ template <class Model, class Device, class T, class Attention = typename Device:
   backend_type& backend() noexcept { return ops_; }
 
  private:
+  /// What lies in device memory may still be in the making, on another stream.
+  static void settle(std::span<tensor const> tensors) {
+    if constexpr (requires { backend_type::settle(); })
+      for (tensor const& t : tensors)
+        if (t.where == memory_space::device) return backend_type::settle();
+  }
   static model_config const& checked(model_config const& c) {
     if (!Model::fits(c)) throw error("checkpoint", 55, "the checkpoint's architecture is not that of the pipeline's model");
     return c;

@@ -24,7 +24,10 @@ gpu_properties properties_of_gpu() {
   cudaDeviceProp p{};
   cudaError_t e = cudaGetDevice(&device);
   if (e == cudaSuccess) e = cudaGetDeviceProperties(&p, device);
-  if (e != cudaSuccess) throw error("device", 5, "no CUDA device can be used: " + detail::why(e));
+  if (e != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    throw error("device", 5, "no CUDA device can be used: " + detail::why(e));
+  }
   gpu_properties out{.name = p.name, .major = p.major, .minor = p.minor, .processors = p.multiProcessorCount, .memory = p.totalGlobalMem, .l2 = std::size_t(p.l2CacheSize)};
   note(cudaDriverGetVersion(&out.driver));
   note(cudaRuntimeGetVersion(&out.runtime));
@@ -61,7 +64,10 @@ void gpu::release(void* p) noexcept { cudaFree(p); }
 void* gpu::stage(std::size_t bytes) {
   void* p = nullptr;
   cudaError_t const e = cudaHostAlloc(&p, bytes, cudaHostAllocDefault);
-  if (e != cudaSuccess) throw error("device", 7, std::to_string(bytes) + " bytes of pinned host memory: " + detail::why(e));
+  if (e != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    throw error("device", 7, std::to_string(bytes) + " bytes of pinned host memory: " + detail::why(e));
+  }
   __builtin_memset(p, 0, bytes);
   return p;
 }
@@ -71,24 +77,35 @@ void gpu::upload(void* to, void const* staged, std::size_t bytes) noexcept { not
 void gpu::download(void* staged, void const* from, std::size_t bytes) noexcept { note(cudaMemcpyAsync(staged, from, bytes, cudaMemcpyDeviceToHost, detail::stream_of(stream_))); }
 void gpu::copy(void* to, void const* from, std::size_t bytes) noexcept { note(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, detail::stream_of(stream_))); }
 void gpu::copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) noexcept {
-  note(cudaMemcpy2DAsync(to, pitch, from, pitch, bytes, count, cudaMemcpyDeviceToDevice, detail::stream_of(stream_)));
+  for (std::size_t i = 0; i < count; ++i)   // not as one copy of two dimensions: its pitch may not reach 2 GiB
+    copy(static_cast<char*>(to) + i * pitch, static_cast<char const*>(from) + i * pitch, bytes);
 }
 
 void gpu::start_recording() noexcept { note(cudaStreamBeginCapture(detail::stream_of(stream_), cudaStreamCaptureModeThreadLocal)); }
 void* gpu::finish_recording() noexcept {
   cudaGraph_t graph = nullptr;
   cudaGraphExec_t executable = nullptr;
-  note(cudaStreamEndCapture(detail::stream_of(stream_), &graph));
-  if (graph) {
-    note(cudaGraphInstantiate(&executable, graph, 0));
-    note(cudaGraphDestroy(graph));
-  }
-  return executable;
+  cudaError_t e = cudaStreamEndCapture(detail::stream_of(stream_), &graph);
+  if (e == cudaSuccess) e = cudaGraphInstantiate(&executable, graph, 0);
+  if (graph) cudaGraphDestroy(graph);
+  if (e == cudaSuccess) return executable;
+  static_cast<void>(cudaGetLastError());
+  records_ = false;
+  return nullptr;
 }
 void gpu::run_graph(void* graph) noexcept {
   if (graph) note(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), detail::stream_of(stream_)));
 }
 
+void gpu::settle() { note(cudaDeviceSynchronize()); }
+std::size_t gpu::free_memory() {
+  std::size_t free = 0, all = 0;
+  if (cudaError_t const e = cudaMemGetInfo(&free, &all); e != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    throw error("device", 5, "no CUDA device can be used: " + detail::why(e));
+  }
+  return free;
+}
 void gpu::wait() {
   note(cudaStreamSynchronize(detail::stream_of(stream_)));
   note(cudaGetLastError());

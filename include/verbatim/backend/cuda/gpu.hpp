@@ -34,23 +34,29 @@ class gpu {
   /// second time they are recorded as a graph, which is replayed from then on.
   template <class F> void replay(std::uint64_t key, F&& f) {
     auto const [found, is_new] = graphs_.try_emplace(key, nullptr);
-    if (is_new) return f();
+    if (is_new || !records_) return f();
     if (!found->second) {
       start_recording();
       f();
       found->second = finish_recording();
+      if (!found->second) return f();   // no room for a graph, say: from now on launches are made one by one
     }
     run_graph(found->second);
   }
   void wait();
+  /// Waits for all work of the device, of whatever stream.
+  static void settle();
+  /// Bytes that are free. Throws device.5.
+  static std::size_t free_memory();
   static constexpr int processors = 132;   ///< of an H100 or H200: how work is cut, not what it gives
 
  private:
   void start_recording() noexcept;
-  void* finish_recording() noexcept;   ///< an executable graph, or null after a failure
+  void* finish_recording() noexcept;   ///< an executable graph, or null where there could be none
   void run_graph(void* graph) noexcept;
 
   void* stream_ = nullptr;
+  bool records_ = true;
   std::map<std::uint64_t, void*> graphs_;
 };
 

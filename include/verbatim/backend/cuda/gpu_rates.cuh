@@ -71,7 +71,7 @@ inline device_array<gpu, unsigned short> random_values(std::size_t count) {
 
 /// The functions of cuBLASLt that are called, or nothing.
 struct cublas_lt {
-  template <class F> F* function(char const* name, F*) const { return reinterpret_cast<F*>(::dlsym(library, name)); }
+  template <class F> F* function(char const* name) const { return reinterpret_cast<F*>(::dlsym(library, name)); }
   void* library = ::dlopen("libcublasLt.so.13", RTLD_NOW | RTLD_LOCAL);
   cublas_lt() { if (!library) library = ::dlopen("libcublasLt.so.12", RTLD_NOW | RTLD_LOCAL); }
 };
@@ -96,7 +96,7 @@ double measure_copy_rate() {
 double measure_product_rate() {
   detail::cublas_lt const lt;
   if (!lt.library) return 0;
-#define VERBATIM_LT(name) auto* const name = lt.function(#name, &::name)
+#define VERBATIM_LT(name) auto* const name = lt.function<decltype(::name)>(#name)
   VERBATIM_LT(cublasLtCreate);
   VERBATIM_LT(cublasLtDestroy);
   VERBATIM_LT(cublasLtMatmulDescCreate);

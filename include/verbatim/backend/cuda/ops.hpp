@@ -64,6 +64,8 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   /// Tensors may lie in this device's memory, and stay unchanged until wait() or the end of the next step.
   static constexpr bool reads_device_memory = true;
   std::vector<float> values_of(tensor const& t) const { return store_.values_of(t); }
+  /// Before tensors in device memory are read: what any stream of the device still writes is there afterwards.
+  static void settle() { executor::settle(); }
   void wait() { executor_.wait(); }
 
   // --- a step --------------------------------------------------------------------------------------------------------
@@ -99,6 +101,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
 
   rows rms_norm(rows x, vector const& w) {
     rows const y = take(x.rows, x.columns);
+    if (x.rows == 0) return y;   // a step that only computes keys and values
     executor_.launch(kernel::rms_norm_params<T>{all(x), w.all(), all(y), x.rows, x.columns, x.columns, config_.rms_eps});
     return y;
   }
@@ -219,9 +222,9 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   std::size_t partial_of(int rows, int leaves) const noexcept {
     return std::size_t(rows) * std::size_t(config_.heads) * std::size_t(leaves) * std::size_t(config_.head_dim + 2);
   }
-  /// For a full batch at a full context, but at most 256 MiB: beyond that a block visits all leaves of its rows.
+  /// For a full batch at a full context, but at most 512 MiB: beyond that a block visits all leaves of its rows.
   std::size_t partial_room() const noexcept {
-    return std::min<std::size_t>(partial_of(limits_.slices, cuda::rounded_leaves(tables_.most_leaves())), std::size_t(1) << 26);
+    return std::min<std::size_t>(partial_of(limits_.slices, cuda::rounded_leaves(tables_.most_leaves())), std::size_t(1) << 27);
   }
   /// What a decoder takes at most: the residual, and in a layer the norm, q, k, v, the rotated queries, the attention's rows and their
   /// projection, or the norm, gate, up, their product and its projection.

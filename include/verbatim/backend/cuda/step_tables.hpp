@@ -51,9 +51,9 @@ template <class Executor> class step_tables {
   /// `finds_prefixes`: whether attention reads what sequences share once.
   step_tables(ops_limits const& l, int leaf, bool finds_prefixes)
       : finds_prefixes_(finds_prefixes), page_(l.page), leaf_(leaf), context_(l.context > 0 ? std::min(l.context, l.pages * l.page) : l.pages * l.page),
-        most_rows_(std::min({l.tokens, l.slices, l.outputs})),
+        most_rows_(std::min({l.tokens, l.slices, l.outputs})), most_outputs_(l.outputs),
         sequences_(std::size_t(l.slices)), found_runs_(std::size_t(l.slices)), found_members_(std::size_t(l.slices)), found_leaves_(std::size_t(l.slices)),
-        staged_(std::size_t(3 * l.tokens + 12 * l.slices + l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), all_(staged_.size()) {}
+        staged_(std::size_t(3 * l.tokens + 16 * l.slices + l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), all_(staged_.size()) {}
 
   int most_leaves() const noexcept { return (context_ + leaf_ - 1) / leaf_; }
 
@@ -72,7 +72,7 @@ template <class Executor> class step_tables {
     shape_.pages_each = pages_for(shape_.leaves);
     if (shape_.replays()) {
       shape_.rows = shape_.sequences = shape_.decoding = std::min(rounded_rows(s.tokens), std::max(most_rows_, s.tokens));
-      shape_.outputs = std::min(shape_.rows, std::max(rounded_rows(s.outputs), s.outputs));
+      shape_.outputs = std::min({shape_.rows, std::max(rounded_rows(s.outputs), s.outputs), most_outputs_});
     }
     find_prefixes(s);
     used_ = 0;
@@ -116,7 +116,7 @@ template <class Executor> class step_tables {
     if (found_ == 0) return;
     int most = 0;
     for (int r = 0; r < found_; ++r) most = std::max(most, found_runs_[std::size_t(r)].count);
-    shape_.runs = std::min(rounded_leaves(found_), int(found_runs_.size())), shape_.members = rounded_leaves(most);
+    shape_.runs = rounded_leaves(found_), shape_.members = rounded_leaves(most);
   }
   void write(step const& s) noexcept {
     int* const to = staged_.data();
@@ -142,7 +142,7 @@ template <class Executor> class step_tables {
   }
 
   bool finds_prefixes_;
-  int page_, leaf_, context_, most_rows_, found_ = 0;
+  int page_, leaf_, context_, most_rows_, most_outputs_, found_ = 0;
   std::vector<kernel::decoding_sequence> sequences_;
   std::vector<kernel::shared_run> found_runs_;
   std::vector<int> found_members_, found_leaves_;

@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <vector>
 
@@ -41,7 +42,8 @@ template <class Executor> class weight_store {
     auto const tile = [&](bf16 const* from, int first, int rows) {
       executor_.launch(kernel::sm90::tile_weights{{{from, std::size_t(rows) * k}, to.all(), rows, int(k)}, to.offset(part) + first});
     };
-    if (t.where == memory_space::device && t.type == dtype::bf16) return tile(static_cast<bf16 const*>(t.data), 0, all);
+    bool const aligned = reinterpret_cast<std::uintptr_t>(t.data) % 16 == 0;   // for 16-byte loads; buckets promise less
+    if (t.where == memory_space::device && t.type == dtype::bf16 && aligned) return tile(static_cast<bf16 const*>(t.data), 0, all);
     if (bounce_.size() < std::size_t(most) * k) bounce_ = device_array<Executor, bf16>(std::max(std::size_t(most) * k, piece_bytes / sizeof(bf16)));
     for (int first = 0; first < all; first += most) {
       int const rows = std::min(most, all - first);

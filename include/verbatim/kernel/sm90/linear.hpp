@@ -5,8 +5,8 @@
 // product of 64 by N by 16 does not depend on N and the column; on a CPU that holds by construction, on a GPU it is to be tested.
 // Both operands come as tiles (tiles.hpp) by one kind of copy, contiguous, that tells a barrier: no tensor map and no store into what
 // products read, so nothing depends on a driver's encoding or on a fence in the loop. Not persistent: blocks are many and start with
-// weights, which they fetch before the launch before has ended. So weights must not be written by that launch: after a
-// re-layout the next launch is an ordinary one. Few rows: the floor is the bytes of w. Many: arithmetic.
+// weights, which they would fetch before the launch before has ended where launches overlap; no launch asks for that yet, and one that does
+// needs every kernel before it to wait, and none of them to write weights. Few rows: the floor is the bytes of w. Many: arithmetic.
 #pragma once
 #include <utility>
 
