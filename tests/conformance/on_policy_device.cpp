@@ -27,6 +27,6 @@ template <class P> counts check(char const* type, int count, std::uint32_t seed)
 }  // namespace
 
 TEST_CASE("on policy: the kernels of CUDA devices") {
-  counts const wide = check<test_engines::emulated_llama_f32>("float32", 5, 1), narrow = check<test_engines::emulated_llama_bf16>("bfloat16", 5, 2);
+  counts const wide = check<test_engines::emulated_llama_f32>("float32", 2, 1), narrow = check<test_engines::emulated_llama_bf16>("bfloat16", 5, 2);
   for (long counts::*seen : {&counts::replayed, &counts::forks, &counts::cancelled, &counts::preemptions, &counts::hits}) CHECK(wide.*seen + narrow.*seen > 0);
 }
