@@ -16,7 +16,7 @@ int main() {
     double const read = verbatim::cuda::measure_read_rate(), copy = verbatim::cuda::measure_copy_rate(), product = verbatim::cuda::measure_product_rate();
     std::printf("{\"name\": \"%s\", \"compute_capability\": \"%d.%d\", \"processors\": %d, \"memory_bytes\": %zu, \"l2_bytes\": %zu, \"driver\": %d, \"runtime\": %d, "
                 "\"read_gb_per_second\": %.1f, \"copy_gb_per_second\": %.1f, \"bf16_tflop_per_second\": ",
-                p.name.c_str(), p.major, p.minor, p.processors, p.memory, p.l2, p.driver, p.runtime, read / 1e9, copy / 1e9);
+                p.name.c_str(), p.capability_major, p.capability_minor, p.processors, p.memory, p.l2, p.driver, p.runtime, read / 1e9, copy / 1e9);
     if (product > 0) std::printf("%.1f}\n", product / 1e12);
     else std::printf("null}\n");   // cuBLASLt cannot be loaded
     return 0;

@@ -28,7 +28,7 @@ gpu_properties properties_of_gpu() {
     static_cast<void>(cudaGetLastError());
     throw error("device", 5, "no CUDA device can be used: " + detail::why(e));
   }
-  gpu_properties out{.name = p.name, .major = p.major, .minor = p.minor, .processors = p.multiProcessorCount, .memory = p.totalGlobalMem, .l2 = std::size_t(p.l2CacheSize)};
+  gpu_properties out{.name = p.name, .capability_major = p.major, .capability_minor = p.minor, .processors = p.multiProcessorCount, .memory = p.totalGlobalMem, .l2 = std::size_t(p.l2CacheSize)};
   note(cudaDriverGetVersion(&out.driver));
   note(cudaRuntimeGetVersion(&out.runtime));
   return out;
@@ -36,8 +36,8 @@ gpu_properties properties_of_gpu() {
 
 gpu::gpu() {
   auto const p = properties_of_gpu();
-  if (p.major != 9 || p.minor != 0)
-    throw error("device", 6, p.name + " has compute capability " + std::to_string(p.major) + "." + std::to_string(p.minor) + "; the kernels are compiled for 9.0");
+  if (p.capability_major != 9 || p.capability_minor != 0)
+    throw error("device", 6, p.name + " has compute capability " + std::to_string(p.capability_major) + "." + std::to_string(p.capability_minor) + "; the kernels are compiled for 9.0");
   cudaStream_t stream = nullptr;
   note(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   stream_ = stream;

@@ -63,7 +63,7 @@ class gpu {
 /// What a device is called and has, for records.
 struct gpu_properties {
   std::string name{};
-  int major = 0, minor = 0, processors = 0, driver = 0, runtime = 0;
+  int capability_major = 0, capability_minor = 0, processors = 0, driver = 0, runtime = 0;
   std::size_t memory = 0, l2 = 0;
 };
 /// Devices that programs may use here; 0 also where there is no driver.
