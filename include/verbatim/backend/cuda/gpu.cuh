@@ -1,4 +1,4 @@
-// The members of cuda::gpu, over the CUDA runtime. Include this in one translation unit of a program (verbatim::cuda does).
+// The members of cuda::gpu, over the CUDA runtime. Include this in one translation unit of a program (verbatim_cuda_kernels does).
 #pragma once
 #include <cuda_runtime_api.h>
 

@@ -1,6 +1,7 @@
 // The executor that is a GPU: one stream of the current device. This header needs no CUDA: the members are defined in gpu.cuh and the
-// kernels in kernels_*.cuh, which nvcc compiles once for a program (the CMake target verbatim::cuda).
-// Cost: allocate synchronises, and happens at construction alone; upload, launch and replay enqueue; wait waits for the stream.
+// kernels in kernels_*.cuh, which nvcc compiles once for a program (the CMake function verbatim_cuda_kernels).
+// Cost: allocate synchronises, and happens at construction alone; upload, launch and replay enqueue, except that a shape of step that
+// comes for the second time is recorded, which allocates; wait waits for the stream.
 // The first failure is kept: wait() throws it, and then every later wait does, since a device that has failed gives no results.
 #pragma once
 #include <cstddef>

@@ -1,5 +1,5 @@
 // Attention by fma, compiled for bf16 and f32 and the head dimensions of cuda::with_head_dim. Include in one translation unit of a
-// program (verbatim::cuda does).
+// program (verbatim_cuda_kernels does).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/attention.hpp"

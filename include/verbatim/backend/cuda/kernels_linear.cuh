@@ -1,4 +1,4 @@
-// Products by fma, compiled for bf16 and f32. Include in one translation unit of a program (verbatim::cuda does).
+// Products by fma, compiled for bf16 and f32. Include in one translation unit of a program (verbatim_cuda_kernels does).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/linear.hpp"

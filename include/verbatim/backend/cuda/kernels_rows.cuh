@@ -1,4 +1,4 @@
-// Kernels between the products, compiled for bf16 and f32. Include in one translation unit of a program (verbatim::cuda does).
+// Kernels between the products, compiled for bf16 and f32. Include in one translation unit of a program (verbatim_cuda_kernels does).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/rms_norm.hpp"

@@ -1,4 +1,4 @@
-// Sampling. Include in one translation unit of a program (verbatim::cuda does).
+// Sampling. Include in one translation unit of a program (verbatim_cuda_kernels does).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/sampling.hpp"

@@ -1,5 +1,5 @@
 // Products on Hopper's tensor cores, and what brings matrices into their order. Include in one translation unit of a program
-// (verbatim::cuda does).
+// (verbatim_cuda_kernels does).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/sm90/linear.hpp"
