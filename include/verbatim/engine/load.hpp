@@ -59,11 +59,11 @@ template <class P> std::size_t room_for_kv(model_config const& config) {
   }
 }
 
-/// How many KV pages: what was asked for in bytes, else a full context for every sequence of a batch, within `room`. Never more than a
-/// batch can use.
+/// How many KV pages: what was asked for in bytes, else a full context for every sequence of a batch and the spare page for every four that
+/// first_come keeps, within `room`. Never more than a batch can use.
 inline int plan_pages(engine_config const& c, int context, int page, std::size_t bytes_per_token, std::size_t room) {
   std::size_t const page_bytes = bytes_per_token * std::size_t(page);
-  std::size_t const wanted = std::size_t(c.max_batch) * std::size_t((context + page - 1) / page);
+  std::size_t const wanted = std::size_t(c.max_batch) * std::size_t((context + page - 1) / page) + std::size_t(c.max_batch + 3) / 4;
   std::size_t const pages = std::min(wanted, (c.kv_bytes ? c.kv_bytes : room) / page_bytes);
   if (pages == 0) throw error("engine", 9, "kv_bytes: one page of the KV cache needs " + std::to_string(page_bytes) + " bytes");
   return int(std::min<std::size_t>(pages, 1u << 24));

@@ -36,12 +36,15 @@ struct lookahead {
   /// Block `block` of `blocks` that run over the same weights in `steps` steps fetches its share of the `words` that follow, so
   /// that reading and arithmetic overlap.
   static lookahead share(std::uint32_t const* then, std::size_t words, int steps, int block, int blocks) noexcept {
-    int const rate = int(256 * (words / line) / std::size_t(steps * blocks));
+    int const each = int(256 * (words / line) / std::size_t(steps * blocks)), rate = (each + 256 / every - 1) / (256 / every) * (256 / every);
     return {then + std::ptrdiff_t(rate * steps >> 8) * block * line, rate};
   }
-  VERBATIM_INLINE void fetch(int step) const noexcept {
-    for (int i = rate * step >> 8; i < rate * (step + 1) >> 8; ++i) __builtin_prefetch(next + i * line, 0, 2);   // to L2
+  /// What is due in steps [first, last).
+  VERBATIM_INLINE void fetch(int first, int last) const noexcept {
+    for (int i = rate * first >> 8; i < rate * last >> 8; ++i) __builtin_prefetch(next + i * line, 0, 2);   // to L2
   }
+  /// Steps between two calls where they are due in groups of one size: counting in every step costs some percent of the arithmetic.
+  static constexpr int every = 8;
 
  private:
   static constexpr int line = 16;       // words
@@ -62,7 +65,7 @@ VERBATIM_INLINE void multiply_block(std::uint32_t const* weights, weight_strides
   constexpr int word = packed_matrix<T>::word;
   for (std::ptrdiff_t s = 0; s < steps; ++s) {
     V w[Tiles];
-    ahead.fetch(int(s));
+    if (s % lookahead::every == 0) ahead.fetch(int(s), int(s) + lookahead::every);
     repeat<Tiles>([&](auto t) __attribute__((always_inline)) { w[t] = V::load_words(weights + s * stride.step + t * stride.tile); });
     repeat<Rows>([&](auto r) __attribute__((always_inline)) {
       V const a = V::all_words(load_word(row[r] + s * word));

@@ -100,7 +100,7 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const*
     for (int first = 0, run = Weights::run(steps); first < steps; first += run) {
       auto const from = weights.template at<V, tiles>(first, t * tree_lanes);
       for (int s = 0; s < run; ++s) {
-        if (t == 0) ahead.fetch(first + s);
+        if (t == 0) ahead.fetch(first + s, first + s + 1);
         repeat<unit>([&](auto k) __attribute__((always_inline)) {
           constexpr int in = int(k) ^ pair;
           std::ptrdiff_t const input = std::ptrdiff_t(first + s) * unit + in;
