@@ -36,6 +36,13 @@ VERBATIM_HD inline float power_of_two(float n) noexcept {
   return bits_as<float>((bits_as<std::uint32_t>(n + round_shift) + 127u) << 23);
 }
 
+/// p * 2^n, rounded once, for p in [1/2, 2] and an integral n in [-150, 128]: two factors, so that n = 128 and subnormal results need no
+/// special case. Vectors with an instruction for it have their own.
+template <class V> VERBATIM_HD inline V scaled(V p, V n) noexcept {
+  V const half = fma(n, V(0.5f), V(round_shift)) - V(round_shift);
+  return (p * power_of_two(half)) * power_of_two(n - half);
+}
+
 /// e^x; 0 below -104, infinity above 88.73, NaN for NaN. Subnormal results are rounded like any other.
 template <class V> VERBATIM_HD inline V exp(V x) noexcept {
   x = min(V(89.0f), max(V(-104.0f), x));
@@ -52,9 +59,7 @@ template <class V> VERBATIM_HD inline V exp(V x) noexcept {
   p = fma(p, r, V(0.5f));
   p = fma(p, r, V(1.0f));
   p = fma(p, r, V(1.0f));
-  // Two factors, so that n = 128 and the subnormal range need no special case.
-  V const half = fma(n, V(0.5f), V(round_shift)) - V(round_shift);
-  return (p * power_of_two(half)) * power_of_two(n - half);
+  return scaled(p, n);
 }
 
 /// x * sigmoid(x).

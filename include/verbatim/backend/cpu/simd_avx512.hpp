@@ -25,10 +25,14 @@ template <> struct lanes<avx512> {
   VERBATIM_INLINE static lanes all_words(std::uint32_t w) noexcept { return _mm512_castsi512_ps(_mm512_set1_epi32(int(w))); }
   VERBATIM_INLINE void store(float* p) const noexcept { _mm512_storeu_ps(p, v); }
   VERBATIM_INLINE void store(bf16* p) const noexcept {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_maskz_cvtepi32_epi16(all, _mm512_maskz_srli_epi32(all, rounded(), 16)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves());
   }
   VERBATIM_INLINE lanes to_bf16() const noexcept {
+#if VERBATIM_HAS_AVX512BF16
+    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(all, _mm512_maskz_cvtepu16_epi32(all, halves()), 16));
+#else
     return _mm512_castsi512_ps(_mm512_and_si512(rounded(), _mm512_set1_epi32(int(0xffff0000u))));
+#endif
   }
   VERBATIM_INLINE lanes lower() const noexcept { return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(all, _mm512_castps_si512(v), 16)); }
   VERBATIM_INLINE lanes upper() const noexcept {
@@ -46,13 +50,17 @@ template <> struct lanes<avx512> {
   VERBATIM_INLINE friend lanes max(lanes a, lanes b) noexcept { return _mm512_maskz_max_ps(all, a.v, b.v); }
   VERBATIM_INLINE friend lanes min(lanes a, lanes b) noexcept { return _mm512_maskz_min_ps(all, a.v, b.v); }
   VERBATIM_INLINE friend lanes fma(lanes a, lanes b, lanes c) noexcept { return _mm512_fmadd_ps(a.v, b.v, c.v); }
-  VERBATIM_INLINE friend lanes power_of_two(lanes n) noexcept {
-    __m512i const bits = _mm512_castps_si512(_mm512_add_ps(n.v, _mm512_set1_ps(math::round_shift)));
-    return _mm512_castsi512_ps(_mm512_maskz_slli_epi32(all, _mm512_add_epi32(bits, _mm512_set1_epi32(127)), 23));
-  }
+  VERBATIM_INLINE friend lanes scaled(lanes p, lanes n) noexcept { return _mm512_maskz_scalef_ps(all, p.v, n.v); }
 
  private:
-  /// Bits whose upper half is the bf16 nearest to each lane (vcvtneps2bf16 would flush subnormals).
+  /// The nearest bf16 of each lane. vcvtneps2bf16 gives those, but flushes subnormals, which are seldom there.
+  VERBATIM_INLINE __m256i halves() const noexcept {
+#if VERBATIM_HAS_AVX512BF16
+    if (constexpr int subnormal = 0x20; __builtin_expect(_mm512_mask_fpclass_ps_mask(all, v, subnormal) == 0, 1)) return __m256i(_mm512_cvtneps_pbh(v));
+#endif
+    return _mm512_maskz_cvtepi32_epi16(all, _mm512_maskz_srli_epi32(all, rounded(), 16));
+  }
+  /// Bits whose upper half is the bf16 nearest to each lane.
   VERBATIM_INLINE __m512i rounded() const noexcept {
     __m512i const u = _mm512_castps_si512(v);
     __m512i const odd = _mm512_and_si512(_mm512_maskz_srli_epi32(all, u, 16), _mm512_set1_epi32(1));
