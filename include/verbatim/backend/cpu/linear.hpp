@@ -34,7 +34,6 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
 
   /// Of panel `index` with rows of x, at most `rows`. `then`: what the thread reads afterwards.
   template <class T> void multiply(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
-    std::fill_n(value, x.rows * panel_outputs, 0.0f);
     if constexpr (has_dot<Isa, T> && By != product::fma)
       if (dot_is_better(w.quantised(), x.rows)) return by_dot(w, index, x, then);
     by_fma(w, index, x, then);
@@ -59,7 +58,8 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
           if (words == 0) return;   // a block that is all tail
           int const steps = words * word / weights.unit;
           auto const ahead = at > 0 ? lookahead{} : several ? lookahead::share(next, w.words_before(most), steps, block, blocks) : lookahead::streaming(from, weights.lines);
-          multiply_fma<Isa, T>(weights, steps, x.row(r) + std::ptrdiff_t(first + at) * word, x.stride, count, value + r * panel_outputs, leaves ? left : nullptr, ahead);
+          bool const fresh = first == 0 && (at == 0 || coded == 0);
+          multiply_fma<Isa, T>(weights, steps, x.row(r) + std::ptrdiff_t(first + at) * word, x.stride, count, value + r * panel_outputs, fresh, leaves ? left : nullptr, ahead);
         };
         if (leave && block > 0) multiply(float_weights<T>{left}, 0, coded);
         else if (w.format() == weight_format::int8) multiply(code_weights<8>{w.template blocks_of<8>(index) + first / block_steps}, 0, coded, leave);
@@ -80,7 +80,7 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
       if (w.quantised()) w.template unpack_steps<vector_of<Isa>>(index, first, n, unpacked);
       for_parts(x.rows, block_of<Isa>::rows, [&](int r, int count, int part, int parts) {
         auto const ahead = parts > 1 ? lookahead::share(next, w.words_before(block), n, part, parts) : lookahead::streaming(from, word_weights<T>::lines);
-        multiply_dot<Isa>(w.quantised() ? unpacked : from, n, x.row(r) + std::ptrdiff_t(first) * 2, x.stride, count, value + r * panel_outputs, ahead);
+        multiply_dot<Isa>(w.quantised() ? unpacked : from, n, x.row(r) + std::ptrdiff_t(first) * 2, x.stride, count, value + r * panel_outputs, first == 0, ahead);
       });
     }
   }

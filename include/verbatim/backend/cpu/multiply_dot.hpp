@@ -15,17 +15,17 @@ namespace verbatim::cpu {
 
 template <class Isa, class T> inline constexpr bool has_dot = std::is_same_v<T, bf16> && Isa::flushes_bf16;
 
-/// sums[row][64] += the products of `steps` words with `count` rows, 1 <= count <= block_of<Isa>::rows.
+/// sums[row][64] += (`fresh`: =) the products of `steps` words with `count` rows, 1 <= count <= block_of<Isa>::rows.
 template <class Isa>
 __attribute__((noinline)) void multiply_dot(std::uint32_t const* weights, int steps, bf16 const* x, std::size_t stride, int count,
-                                            float* sums, lookahead ahead) noexcept {
+                                            float* sums, bool fresh, lookahead ahead) noexcept {
   constexpr int tiles = block_of<Isa>::tiles;
   for (int t = 0; t < panel_tiles; t += tiles)
     with_rows<Isa>(count, [&](auto rows) {
       auto const sum = [&](int row, int tile) __attribute__((always_inline)) { return sums + row * panel_outputs + (t + tile) * tree_lanes; };
       multiply_block<Isa, bf16, rows, tiles>(
           weights + t * tree_lanes, panel_strides, steps, [&](int r) { return x + std::size_t(r) * stride; },
-          [&](int row, int tile) __attribute__((always_inline)) { return vector_of<Isa>::load(sum(row, tile)); },
+          [&](int row, int tile) __attribute__((always_inline)) { return fresh ? vector_of<Isa>(0.0f) : vector_of<Isa>::load(sum(row, tile)); },
           [&](int row, int tile, auto v) __attribute__((always_inline)) { v.store(sum(row, tile)); }, t == 0 ? ahead : lookahead{});
     });
 }
@@ -52,8 +52,8 @@ template <class Isa> bool fma_pays() noexcept {
         }
         return best;
       };
-      auto const by_dot = best_of([&] { multiply_dot<Isa>(panel, steps, x, steps * 2, rows, sums, {}); });
-      auto const by_fma = best_of([&] { multiply_fma<Isa>(word_weights<bf16>{panel}, steps, x, steps * 2, rows, sums, nullptr, {}); });
+      auto const by_dot = best_of([&] { multiply_dot<Isa>(panel, steps, x, steps * 2, rows, sums, true, {}); });
+      auto const by_fma = best_of([&] { multiply_fma<Isa>(word_weights<bf16>{panel}, steps, x, steps * 2, rows, sums, true, nullptr, {}); });
       return by_fma < by_dot;
     }();
     return pays;

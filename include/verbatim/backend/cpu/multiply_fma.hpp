@@ -75,7 +75,7 @@ template <class T> struct float_weights {
 namespace detail {
 
 template <class Isa, class T, int Rows, bool Leave, class Weights>
-__attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const* x, std::size_t stride, float* sums, float* leave, lookahead ahead) noexcept {
+__attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const* x, std::size_t stride, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
   using V = vector_of<Isa>;
   constexpr int tiles = block_of<Isa>::tiles, unit = Weights::unit, pair = sizeof(T) == 2;
   alignas(64) float wide[Rows][pair ? inputs_at_once : 1];
@@ -95,7 +95,7 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const*
     auto const sum = [&](int r, int i) __attribute__((always_inline)) { return sums + r * panel_outputs + (t + i) * tree_lanes; };
     V acc[Rows][tiles];
     repeat<Rows>([&](auto r) __attribute__((always_inline)) {
-      repeat<tiles>([&](auto i) __attribute__((always_inline)) { acc[r][i] = V::load(sum(r, i)); });
+      repeat<tiles>([&](auto i) __attribute__((always_inline)) { acc[r][i] = fresh ? V(0.0f) : V::load(sum(r, i)); });
     });
     for (int first = 0, run = Weights::run(steps); first < steps; first += run) {
       auto const from = weights.template at<V, tiles>(first, t * tree_lanes);
@@ -124,15 +124,15 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const*
 
 }  // namespace detail
 
-/// sums[row][64] += the products of `steps` steps with `count` rows, 1 <= count <= block_of<Isa>::rows; at most inputs_at_once
+/// sums[row][64] += (`fresh`: =) the products of `steps` steps with `count` rows, 1 <= count <= block_of<Isa>::rows; at most inputs_at_once
 /// inputs of bf16. `leave`: null, or where the weights go as f32. For bf16 the caller holds a `flushing`.
 template <class Isa, class T, class Weights>
-void multiply_fma(Weights weights, int steps, T const* x, std::size_t stride, int count, float* sums, float* leave, lookahead ahead) noexcept {
+void multiply_fma(Weights weights, int steps, T const* x, std::size_t stride, int count, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
   with_rows<Isa>(count, [&](auto rows) {
     constexpr bool leaves = Weights::leaves && 2 * rows >= block_of<Isa>::rows;   // of several blocks none is smaller (for_parts)
     if constexpr (leaves)
-      if (leave) return detail::multiply_fma<Isa, T, rows, true>(weights, steps, x, stride, sums, leave, ahead);
-    detail::multiply_fma<Isa, T, rows, false>(weights, steps, x, stride, sums, nullptr, ahead);
+      if (leave) return detail::multiply_fma<Isa, T, rows, true>(weights, steps, x, stride, sums, fresh, leave, ahead);
+    detail::multiply_fma<Isa, T, rows, false>(weights, steps, x, stride, sums, fresh, nullptr, ahead);
   });
 }
 
