@@ -39,17 +39,22 @@ __global__ void __launch_bounds__(512) read_all(uint4 const* p, std::size_t n, u
 }
 
 /// Seconds of f's work on the stream, each of `count` runs on its own, ascending; two before them warm up.
-template <class F> std::vector<double> seconds_of(gpu const& g, int count, F&& f) {
+template <class F> std::vector<double> seconds_of(gpu& g, int count, F&& f) {
   gpu_stopwatch watch(g);
   std::vector<double> out;
   for (int i = -2; i < count; ++i) {
     watch.start();
-    f(static_cast<cudaStream_t>(g.stream()));
+    f();
     double const seconds = watch.stop();
     if (i >= 0) out.push_back(seconds);
   }
+  g.wait();
   std::sort(out.begin(), out.end());
   return out;
+}
+
+inline void require(cudaError_t e) {
+  if (e != cudaSuccess) throw error("device", 4, std::string("the device failed: ") + cudaGetErrorString(e));
 }
 
 constexpr std::size_t stream_bytes = std::size_t(2) << 30;
@@ -62,52 +67,52 @@ inline device_array<gpu, bf16> random_values(std::size_t count) {
 
 }  // namespace detail
 
-void fill_with_random(bf16* to, std::size_t count) noexcept {
+void fill_with_random(bf16* to, std::size_t count) {
   detail::fill_random<<<1024, 256>>>(reinterpret_cast<unsigned short*>(to), count);
-  note(cudaDeviceSynchronize());   // streams of kernels do not wait for the default one
+  detail::require(cudaGetLastError());
+  detail::require(cudaStreamSynchronize(nullptr));   // streams of kernels do not wait for the default one
 }
 
 gpu_stopwatch::gpu_stopwatch(gpu const& g) : stream_(g.stream()) {
   cudaEvent_t begin = nullptr, end = nullptr;
-  note(cudaEventCreate(&begin)), note(cudaEventCreate(&end));
-  begin_ = begin, end_ = end;
+  detail::require(cudaEventCreate(&begin));
+  begin_ = begin;
+  if (cudaError_t const e = cudaEventCreate(&end); e != cudaSuccess) cudaEventDestroy(begin), detail::require(e);
+  end_ = end;
 }
-gpu_stopwatch::~gpu_stopwatch() {
-  if (begin_) cudaEventDestroy(static_cast<cudaEvent_t>(begin_));
-  if (end_) cudaEventDestroy(static_cast<cudaEvent_t>(end_));
-}
-void gpu_stopwatch::start() noexcept { note(cudaEventRecord(static_cast<cudaEvent_t>(begin_), static_cast<cudaStream_t>(stream_))); }
+gpu_stopwatch::~gpu_stopwatch() { cudaEventDestroy(static_cast<cudaEvent_t>(begin_)), cudaEventDestroy(static_cast<cudaEvent_t>(end_)); }
+void gpu_stopwatch::start() { detail::require(cudaEventRecord(static_cast<cudaEvent_t>(begin_), static_cast<cudaStream_t>(stream_))); }
 double gpu_stopwatch::stop() {
   float ms = 0;
-  note(cudaEventRecord(static_cast<cudaEvent_t>(end_), static_cast<cudaStream_t>(stream_)));
-  note(cudaEventSynchronize(static_cast<cudaEvent_t>(end_)));
-  note(cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(begin_), static_cast<cudaEvent_t>(end_)));
-  note(cudaGetLastError());
-  if (first_failure() != cudaSuccess) throw error("device", 4, std::string("the device failed: ") + cudaGetErrorString(first_failure()));
+  detail::require(cudaEventRecord(static_cast<cudaEvent_t>(end_), static_cast<cudaStream_t>(stream_)));
+  detail::require(cudaEventSynchronize(static_cast<cudaEvent_t>(end_)));
+  detail::require(cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(begin_), static_cast<cudaEvent_t>(end_)));
   return double(ms) / 1e3;
 }
 
 double measure_read_rate() {
-  gpu const device;
+  gpu device;
   auto const values = detail::random_values(detail::stream_bytes / sizeof(bf16));
   device_array<gpu, unsigned> out(1);
   unsigned const blocks = unsigned(8 * properties_of_gpu().processors);
-  auto const seconds = detail::seconds_of(device, 20, [&](cudaStream_t s) {
-    detail::read_all<<<blocks, 512, 0, s>>>(reinterpret_cast<uint4 const*>(values.data()), detail::stream_bytes / sizeof(uint4), out.data());
+  auto const stream = static_cast<cudaStream_t>(device.stream());
+  auto const seconds = detail::seconds_of(device, 20, [&] {
+    detail::read_all<<<blocks, 512, 0, stream>>>(reinterpret_cast<uint4 const*>(values.data()), detail::stream_bytes / sizeof(uint4), out.data());
+    detail::require(cudaGetLastError());
   });
   return double(detail::stream_bytes) / seconds.front();
 }
 
 double measure_copy_rate() {
-  gpu const device;
+  gpu device;
   auto const from = detail::random_values(detail::stream_bytes / sizeof(bf16));
   device_array<gpu, bf16> to(from.size());
-  auto const seconds = detail::seconds_of(device, 20, [&](cudaStream_t s) { note(cudaMemcpyAsync(to.data(), from.data(), detail::stream_bytes, cudaMemcpyDeviceToDevice, s)); });
+  auto const seconds = detail::seconds_of(device, 20, [&] { device.copy(to.data(), from.data(), detail::stream_bytes); });
   return 2 * double(detail::stream_bytes) / seconds.front();
 }
 
 double measure_product_rate() {
-  gpu const device;
+  gpu device;
   try {
     open_library();
   } catch (error const&) {
@@ -119,7 +124,7 @@ double measure_product_rate() {
   device_array<gpu, bf16> y(count);
   device_array<gpu, float> workspace(library_linear::policy::workspace_bytes / sizeof(float));
   library_product<bf16> const p{a, b, {}, {}, y, workspace, n, n, n};
-  auto const seconds = detail::seconds_of(device, 20, [&](cudaStream_t s) { enqueue(s, p); });
+  auto const seconds = detail::seconds_of(device, 20, [&] { device.launch(p); });
   return 2.0 * double(n) * double(n) * double(n) / seconds[seconds.size() / 2];
 }
 

@@ -15,20 +15,20 @@ double measure_copy_rate();
 /// cuBLASLt cannot be loaded.
 double measure_product_rate();
 
-/// Seconds that a gpu's own stream takes, by events: no host time but what the stream waits for.
+/// Seconds that a gpu's own stream takes, by events: no host time but what the stream waits for. Throws device.4.
 class gpu_stopwatch {
  public:
   explicit gpu_stopwatch(gpu const& g);
   gpu_stopwatch(gpu_stopwatch const&) = delete;
   ~gpu_stopwatch();
-  void start() noexcept;
-  double stop();   ///< waits. Throws device.4
+  void start();
+  double stop();   ///< waits
 
  private:
   void *stream_, *begin_ = nullptr, *end_ = nullptr;
 };
 
-/// Random values of about [-1, 1) in device memory; there when it returns. Constants would draw less power, and run at higher clocks.
-void fill_with_random(bf16* to, std::size_t count) noexcept;
+/// Random values of about [-1, 1) in device memory; there when it returns. Constants would draw less power, and run at higher clocks. Throws device.4.
+void fill_with_random(bf16* to, std::size_t count);
 
 }  // namespace verbatim::cuda

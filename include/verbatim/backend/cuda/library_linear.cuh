@@ -35,26 +35,31 @@ class library {
     return *one;
   }
 
-  void open() {
+  /// Throws device.12.
+  void open(int device) {
     std::lock_guard const lock(mutex_);
-    static_cast<void>(handle_of_device());
+    if (!complete_) throw error("device", 12, "cuBLASLt cannot be loaded (libcublasLt.so.13 or .12)");
+    if (cublasStatus_t const status = handle_of(device).status; !good(status))
+      throw error("device", 12, "cuBLASLt does not start: its status is " + std::to_string(int(status)));
   }
 
-  template <class Out> void multiply(cudaStream_t stream, library_product<Out> const& p) {
+  /// On a stream of the current device, whose ordinal is given too.
+  template <class Out> cudaError_t multiply(int device, cudaStream_t stream, library_product<Out> const& p) {
     std::lock_guard const lock(mutex_);
-    cublasLtHandle_t const handle = handle_of_device();
-    auto const [at, is_new] = plans_.try_emplace(std::array{device_, p.rows, p.outputs, p.k, int(sizeof(Out)), int(p.bias.size > 0), int(p.residual.size > 0)});
+    if (!complete_ || !good(handle_of(device).status)) return cudaErrorNotSupported;
+    cublasLtHandle_t const handle = handle_of(device).handle;
+    auto const [at, is_new] = plans_.try_emplace(std::array{device, p.rows, p.outputs, p.k, int(sizeof(Out)), int(p.bias.size > 0), int(p.residual.size > 0)});
     library_plan& plan = at->second;
     if (is_new) plan.ready = describe(plan, p) && choose(handle, plan, p.k, p.workspace.size * sizeof(float));
-    if (!plan.ready) return note(cudaErrorNotSupported);
-    if (p.bias.size > 0 && !set_bias(plan, p)) return note(cudaErrorInvalidValue);
+    if (!plan.ready) return cudaErrorNotSupported;
+    if (p.bias.size > 0 && !set_bias(plan, p)) return cudaErrorInvalidValue;
     float const one = 1, zero = 0;
     bool const adds = p.residual.size > 0;
     cublasStatus_t const status = multiply_(handle, plan.product, &one, p.w.data, plan.w, p.x.data, plan.x, adds ? &one : &zero, adds ? p.residual.data : p.y.data,
                                             plan.y, p.y.data, plan.y, &plan.found.algo, p.workspace.data, p.workspace.size * sizeof(float), stream);
-    if (status == CUBLAS_STATUS_SUCCESS) return;
+    if (good(status)) return cudaSuccess;
     cudaError_t const cause = cudaGetLastError();
-    note(cause != cudaSuccess ? cause : cudaErrorUnknown);
+    return cause != cudaSuccess ? cause : cudaErrorUnknown;
   }
 
  private:
@@ -69,17 +74,15 @@ class library {
   }
   template <class F> bool find(F*& f, char const* name) { return (f = reinterpret_cast<F*>(::dlsym(library_, name))) != nullptr; }
 
-  /// Of the current device. Throws device.12.
-  cublasLtHandle_t handle_of_device() {
-    if (!complete_) throw error("device", 12, "cuBLASLt cannot be loaded (libcublasLt.so.13 or .12)");
-    note(cudaGetDevice(&device_));
-    cublasLtHandle_t& handle = handles_[device_];
-    if (handle) return handle;
-    if (cublasStatus_t const status = create_(&handle); status != CUBLAS_STATUS_SUCCESS) {
-      handle = nullptr;
-      throw error("device", 12, "cuBLASLt does not start: its status is " + std::to_string(int(status)));
-    }
-    return handle;
+  struct started {
+    cublasLtHandle_t handle = nullptr;
+    cublasStatus_t status = CUBLAS_STATUS_NOT_INITIALIZED;
+  };
+  /// Of the current device: made when it is first asked for, and again where that failed.
+  started const& handle_of(int device) {
+    started& s = handles_[device];
+    if (!good(s.status)) s.status = create_(&s.handle);
+    return s;
   }
 
   static bool good(cublasStatus_t s) { return s == CUBLAS_STATUS_SUCCESS; }
@@ -115,9 +118,8 @@ class library {
 
   void* library_ = nullptr;
   bool complete_ = false;
-  int device_ = 0;
   std::mutex mutex_;
-  std::map<int, cublasLtHandle_t> handles_;                 // by device
+  std::map<int, started> handles_;   // by device
   std::map<std::array<int, 7>, library_plan> plans_;
   decltype(::cublasLtCreate)* create_ = nullptr;
   decltype(::cublasLtMatmulDescCreate)* describe_ = nullptr;
@@ -132,8 +134,19 @@ class library {
 
 }  // namespace detail
 
-void open_library() { detail::library::get().open(); }
-template <> void enqueue(void* stream, library_product<bf16> const& p) noexcept { detail::library::get().multiply(static_cast<cudaStream_t>(stream), p); }
-template <> void enqueue(void* stream, library_product<float> const& p) noexcept { detail::library::get().multiply(static_cast<cudaStream_t>(stream), p); }
+void open_library() {
+  int device = 0;
+  static_cast<void>(cudaGetDevice(&device));   // where there is none, the library says so
+  detail::library::get().open(device);
+}
+namespace detail {
+template <class Out> void enqueue_product(void* stream, library_product<Out> const& p) noexcept {
+  int device = 0;
+  note(cudaGetDevice(&device));
+  note(library::get().multiply(device, static_cast<cudaStream_t>(stream), p));
+}
+}  // namespace detail
+template <> void enqueue(void* stream, library_product<bf16> const& p) noexcept { detail::enqueue_product(stream, p); }
+template <> void enqueue(void* stream, library_product<float> const& p) noexcept { detail::enqueue_product(stream, p); }
 
 }  // namespace verbatim::cuda

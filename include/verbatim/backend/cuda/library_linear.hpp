@@ -72,7 +72,7 @@ struct library_linear {
       kernel::global<Out const> bias{};
       if constexpr (std::is_same_v<Out, float>) bias = m.bias;
       else if (m.bias.size > 0) {
-        kernel::global<bf16> const narrow{reinterpret_cast<bf16*>(scratch.partial.data + workspace), m.bias.size};
+        kernel::global<bf16> const narrow{reinterpret_cast<bf16*>(scratch.partial.data + workspace), 2 * (scratch.partial.size - workspace)};
         e.launch(kernel::convert_params<bf16, bf16, float>{m.bias, narrow, m.outputs});
         bias = narrow;
       }
