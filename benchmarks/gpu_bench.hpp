@@ -64,6 +64,7 @@ template <class Executor> class bench {
         executor.replay(key, all);
         seconds.push_back(watch.stop() / count);
       }
+      executor.wait();   // which throws where a launch failed
       std::sort(seconds.begin(), seconds.end());
       return {seconds[seconds.size() / 2], seconds.front(), seconds.back()};
     } else {

@@ -38,7 +38,8 @@ template <class Device> void compare(plan const& p) {
   int const most = *std::max_element(p.batch.begin(), p.batch.end()), context = std::max(p.prefill + 2, p.prompt + p.output);
   int const pages = std::max(most * ((p.prompt + p.output) / 64 + 2), context / 64 + 2);
   auto const f = verbatim::weights::floors_of(verbatim::read_config(p.config).config, 2, 2);
-  verbatim::engine_config options{.checkpoint = p.config, .random_weights = true, .max_batch = most, .step_tokens = p.prefill, .chunk_tokens = p.prefill, .context = context};
+  verbatim::engine_config options{.checkpoint = p.config, .random_weights = true, .max_batch = most,
+                                  .step_tokens = p.prefill, .chunk_tokens = p.prefill, .context = context};
   options.kv_bytes = std::size_t(f.kv_bytes) * 64 * std::size_t(pages);
   verbatim::engine<exact<Device>> a(options);
   verbatim::engine<loose<Device>> b(options);
