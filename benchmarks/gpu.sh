@@ -12,8 +12,8 @@
 #          --no-torch, --shapes A,B, --batch N,N, --repetitions N      of benchmarks/gpu_run.py
 #
 # Parts: the card as nvidia-smi tells it (nothing is set), the rates of memory and of bf16 products, the tests in programs called *_tests,
-# compute-sanitizer's memcheck where it works, `verbatim bench`, and PyTorch on the same shapes. Each part has a time of its own; what fails
-# or is not reached is in the record as not measured. Exit codes: 0 done, 1 a test failed, 2 wrong usage or no build, 77 no GPU (nothing is written).
+# compute-sanitizer's memcheck where it works, the library's kernels alone, `verbatim bench`, PyTorch on the same shapes, and what exactness
+# costs. Each part has a time of its own; what fails or is not reached is in the record as not measured, and so is each bar without a figure. Exit codes: 0 done, 1 a test failed, 2 wrong usage or no build, 77 no GPU (nothing is written).
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 root=$(dirname "$here")
@@ -42,7 +42,8 @@ commit_here() {
 }
 
 # build FOLDER SECONDS [-DNAME=VALUE...]: the programs that a GPU is measured with. Tests are left out where their packages are missing.
-targets=(bench_gpu_rates cuda_tests verbatim_cli)
+benches=(bench_gpu_rates bench_gpu_kernels bench_gpu_contract)
+targets=("${benches[@]}" cuda_tests verbatim_cli)
 build() {
   local folder=$1 seconds=$2; shift 2
   local generator=(); if command -v ninja >/dev/null; then generator=(-G Ninja); fi
@@ -50,10 +51,10 @@ build() {
   mkdir -p "$folder"
   if ! cmake "${common[@]}" -DVERBATIM_TESTS=ON >"$folder/configure.log" 2>&1; then
     echo "the tests' packages are not all here: building without tests" >&2
-    targets=(bench_gpu_rates verbatim_cli)
+    targets=("${benches[@]}" verbatim_cli)
     cmake "${common[@]}" -DVERBATIM_TESTS=OFF >"$folder/configure.log" 2>&1 || { tail -n 20 "$folder/configure.log" >&2; return 1; }
   fi
-  rm -f "$folder"/bin/{bench_gpu_rates,cuda_tests,verbatim}   # what is there afterwards is of these sources
+  rm -f "$folder"/bin/{bench_gpu_{rates,kernels,contract},cuda_tests,verbatim}   # what is there afterwards is of these sources
   timeout "$seconds" cmake --build "$folder" --parallel "$jobs" --target "${targets[@]}" >"$folder/build.log" 2>&1 && return
   tail -n 20 "$folder/build.log" >&2
   echo "the build did not end well, or not within $seconds s: going on with what is there" >&2
@@ -66,7 +67,7 @@ if [ -n "$prepare" ]; then
   build "$folder" 86400 -DVERBATIM_NATIVE=OFF -DCMAKE_CXX_FLAGS="-march=$march" -DPCRE2_LIBRARY="$pcre2" \
     -DCMAKE_EXE_LINKER_FLAGS="-static-libstdc++ -static-libgcc" || exit 2
   mkdir -p "$prepare"
-  for program in bench_gpu_rates cuda_tests verbatim; do
+  for program in "${benches[@]}" cuda_tests verbatim; do
     if [ ! -x "$folder/bin/$program" ]; then
       case " ${targets[*]/verbatim_cli/verbatim} " in *" $program "*) echo "gpu.sh: $program was not built" >&2; exit 2 ;; *) continue ;; esac
     fi

@@ -9,6 +9,8 @@ import json
 import pathlib
 import sys
 
+import gpu_bars
+
 HERE = pathlib.Path(__file__).resolve().parent
 
 
@@ -149,6 +151,9 @@ def assemble(raw):
             if "verbatim" in row or "pytorch" in row:
                 record["results"].append(row)
     record["pytorch_operators"] = operators(raw, limits)
+    record["kernels"] = [{key: rounded(value) for key, value in row.items()} for row in lines_of(raw / "kernels.out")]
+    record["contract_cost"] = [{key: rounded(value) for key, value in row.items()} for row in lines_of(raw / "contract.out")]
+    record["bars"] = gpu_bars.bars(record)
     record["parts"] = parts
     return record
 
@@ -169,6 +174,7 @@ def table(record):
     out.append(f"tests: {sum(t['status'] == 'done' for t in tests)} of {len(tests)} passed; memcheck: "
                f"{record['memcheck'].get('summary') or record['memcheck']['status']}")
     out += [f"  {t['status']}: {t['name']}: {t.get('why', '')}" for t in tests if t["status"] != "done"]
+    out += [f"  {b['status']}: {b['subject']}, {b['must']}: " + "; ".join(f"{name} {value:.4g}" for name, value in b["values"].items()) for b in record["bars"]]
     out.append(f"{len(record['not_measured'])} not measured")
     return "\n".join(out)
 

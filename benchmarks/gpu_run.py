@@ -224,6 +224,11 @@ def measure(a, r):
                             "--batch", 3, "--prompt", 70, "--output", 4, "--repetitions", 1, "--no-floor", "--json"], 45)
     else:
         r.missing("memcheck", "no compute-sanitizer" if verbatim.exists() else "no program verbatim")
+    kernels, contract = a.programs / "bench_gpu_kernels", a.programs / "bench_gpu_contract"
+    if kernels.exists():
+        r.part("kernels", [kernels, *(HERE / f"shapes/{shape}.json" for shape in a.shapes.split(","))], 60)
+    else:
+        r.missing("kernels", "no program bench_gpu_kernels")
     torch = not a.no_torch and has_torch(a.python)
     peer = [a.python, HERE / "peers/torch_transformers.py"]
     configs = {shape: HERE / f"shapes/{shape}.json" for shape in a.shapes.split(",")}
@@ -234,7 +239,9 @@ def measure(a, r):
     commands = {}
     if torch:
         r.part("torch/ops", [*peer, "--ops", *sum([["--config", configs[s]] for s in list(configs)[:2]], [])], 40, r.peer_env)
-    for shape, config in configs.items():
+    for number, (shape, config) in enumerate(configs.items()):
+        if number == min(2, len(configs) - 1):
+            cost_of_exactness(a, r, configs, memory)
         cache, weights = cache_gib(config, a)
         batches = [n for n in map(int, a.batch.split(",")) if not memory or weights + cache(n) + 6 < memory]
         if not batches:
@@ -261,9 +268,22 @@ def measure(a, r):
     return 1 if any(p["status"] == "failed" and p["name"].startswith(("tests/", "memcheck")) for p in r.parts) else 0
 
 
+def cost_of_exactness(a, r, configs, memory):
+    """batch_invariant over fastest, of the largest shape that the program takes and that fits twice."""
+    program = a.programs / "bench_gpu_contract"
+    for shape in ("qwen2.5-7b", "qwen2.5-1.5b", "qwen2.5-0.5b"):
+        if shape in configs and (not memory or 2 * gpu_record.floors(json.loads(configs[shape].read_text()))["weight_bytes"] / 2**30 + 16 < memory):
+            break
+    else:
+        return r.missing("contract", "no shape of its kind was asked for, or none fits twice")
+    if not program.exists():
+        return r.missing("contract", "no program bench_gpu_contract")
+    return r.part("contract", [program, "--batch", ",".join(n for n in a.batch.split(",") if int(n) <= 64) or "1", configs[shape]], 100)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--programs", type=pathlib.Path, required=True, help="folder with verbatim, bench_gpu_rates, *_tests")
+    p.add_argument("--programs", type=pathlib.Path, required=True, help="folder with verbatim, bench_gpu_*, *_tests")
     p.add_argument("--raw", type=pathlib.Path, required=True)
     p.add_argument("--record", type=pathlib.Path, required=True)
     p.add_argument("--about", type=json.loads, default={}, help="what the record says of commit and build")

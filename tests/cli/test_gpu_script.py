@@ -12,6 +12,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "benchmarks/gpu.sh"
 sys.path.insert(0, str(ROOT / "benchmarks"))
+import gpu_bars  # noqa: E402
 import gpu_record  # noqa: E402
 import gpu_run  # noqa: E402
 
@@ -56,7 +57,7 @@ LIMITS = {"name": "NVIDIA Stand-in", "read_gb_per_second": 4000.0, "copy_gb_per_
 
 
 def with_stand_ins(folder):
-    """Two shapes: one measured, one whose program hangs after its first row; a test that passes, one that fails, one that skips."""
+    """Shapes: one measured, one that gives no row, one whose program hangs after its first; a test that passes, one that fails, one that skips."""
     program(folder / "nvidia-smi", '''case "$*" in
   *-lms*) while echo "1755, 2619, 400.5, 50"; do sleep 0.1; done ;;
   *--query-gpu=name\\ --format*) echo "NVIDIA Stand-in" ;;
@@ -81,9 +82,13 @@ esac
   *1.5b*) echo '{bench_row(1, 2048, 2, 30000.0, 100.0)}'; printf '{{"batch": 1, "pro'; sleep 60 ;;
 esac
 ''')
+    program(programs / "bench_gpu_kernels", '''[[ $* = */shapes/qwen2.5-0.5b.json* ]] && echo '{"what": "refit", "shape": "qwen2.5-0.5b", "seconds": 0.001}'
+''')
+    program(programs / "bench_gpu_contract", '''echo '{"what": "decode", "shape": "qwen2.5-1.5b", "batch": 1, "ratio": 0.93}'; echo "$*" >"${0%/*}/contract"
+''')
     kept, record, begin = folder / "raw", folder / "record.json", time.monotonic()
-    done = run(folder, "--programs", programs, "--raw", kept, "--no-torch", "--budget", 14, "--shapes", "qwen2.5-0.5b,qwen2.5-1.5b,llama-3.2-1b", "--batch", "1,64",
-               record=record)
+    done = run(folder, "--programs", programs, "--raw", kept, "--no-torch", "--budget", 14, "--shapes", "qwen2.5-0.5b,llama-3.2-1b,qwen2.5-1.5b,qwen2.5-7b",
+               "--batch", "1,64", record=record)
     expect(f"it ends within the budget ({time.monotonic() - begin:.1f} s)", time.monotonic() - begin < 16)
     expect(f"exit code 1 where a test failed (got {done.returncode}: {done.stderr[-400:]})", done.returncode == 1)
     r = json.loads(record.read_text())
@@ -98,8 +103,17 @@ esac
                                                                                             ("qwen2.5-1.5b", "prefill", 1)})
     missing = {(m.get("shape"), m.get("what"), m.get("batch"), m.get("who")): m["why"] for m in r["not_measured"]}
     expect("what was stopped says so", "out of time" in missing[("qwen2.5-1.5b", "decode", 64, "verbatim")])
-    expect("what was not reached says so", "not reached" in missing[("llama-3.2-1b", "decode", 1, "verbatim")])
+    expect("what was not reached says so", "not reached" in missing[("qwen2.5-7b", "decode", 1, "verbatim")])
+    expect("what gave no row says so", "no figure" in missing[("llama-3.2-1b", "decode", 1, "verbatim")])
     expect("what was not asked for says so", "asked not to" in missing[("qwen2.5-0.5b", "decode", 1, "PyTorch")])
+    expect("kernels alone and what exactness costs are there", r["kernels"] == [{"what": "refit", "shape": "qwen2.5-0.5b", "seconds": 0.001}] and
+           [x["ratio"] for x in r["contract_cost"]] == [0.93])
+    expect("the cost is that of the largest shape", (programs / "contract").read_text().split() == ["--batch", "1,64", str(ROOT / "benchmarks/shapes/qwen2.5-7b.json")])
+    bars = {b["subject"]: b for b in r["bars"]}
+    expect("bars without a figure are not measured, and say by what", bars["refit of the 8B shape from device memory"]["status"] == "not measured" and
+           all(b["command"] for b in r["bars"]) and bars["conformance suites over the CUDA device"]["status"] == "missed")
+    expect("a bar with all its figures is judged", bars["batch_invariant over fastest, decode"]["status"] == "reached" and
+           bars["batch_invariant over fastest, prefill"]["status"] == "not measured")
     expect("no setting of the card is touched", not (folder / "set").exists())
     expect("a table is printed", "qwen2.5-0.5b" in done.stdout and "tests: 1 of 3 passed" in done.stdout)
     again = run(folder, "--programs", programs, "--no-torch", "--budget", 0, "--commit", "given", record=record)
@@ -168,6 +182,11 @@ def canned(folder):
     (raw / "compile.qwen2.5-0.5b.out").write_text(json.dumps({**decode, "mode": "compile", "batch": 1, "tokens_per_second": 2500.0}))
     (raw / "torch.ops.out").write_text(json.dumps({"what": "attention", "tokens": 8192, "flop": 4e11, "seconds": 1e-3, "least": 1e-3, "most": 1e-3}) + "\n" +
                                        json.dumps({"what": "matmul", "rows": 1, "bytes": 4e9, "flop": 4e9, "seconds": 2e-3}) + "\n")
+    large = ("qwen2.5-7b", "llama-3.1-8b")
+    kernels = [{"what": "decode attention", "shape": s, "batch": b, "context": 32768, "of_floor": 0.8 - 0.01 * b} for s in large for b in (1, 8)]
+    kernels += [{"what": "prefill attention", "shape": s, "prompt": n, "tflop_per_second": 100.0 if n < 8192 else 400.0} for s in large for n in (2048, 8192)]
+    (raw / "kernels.out").write_text("\n".join(json.dumps(row) for row in [*kernels, {"what": "refit", "shape": "llama-3.1-8b", "seconds": 0.0512}]))
+    (raw / "contract.out").write_text(json.dumps({"what": "prefill", "shape": "qwen2.5-7b", "batch": 1, "ratio": 0.81}) + "\n" + '{"what": "dec')
     out = folder / "canned.json"
     done = subprocess.run([sys.executable, ROOT / "benchmarks/gpu_record.py", raw, out], stdout=subprocess.PIPE, text=True)
     expect("the record is made from outputs alone", done.returncode == 0)
@@ -186,6 +205,17 @@ def canned(folder):
     expect("percent of floor of a prompt, by hand", near(rows[("llama-3.1-8b", "prefill", 1)]["verbatim"]["of_floor"], 25000 * flop / 8e14 / 2048))
     expect("operators are held against the rates", [round(x["of_floor"], 3) for x in r["pytorch_operators"]] == [0.5, 0.5])
     expect("memcheck's summary is there", r["memcheck"].get("summary") == "ERROR SUMMARY: 0 errors")
+    bars = {b["subject"]: b for b in r["bars"]}
+    for subject, status in {"decode attention alone, context 32,768": "missed", "prefill attention, head 128, causal, 8,192": "reached",
+                            "refit of the 8B shape from device memory": "missed", "batch_invariant over fastest, prefill": "reached",
+                            "batch_invariant over fastest, decode": "not measured", "decode, batch 1, 0.5B shape": "reached",
+                            "decode, batch 1, 7B and 8B shapes": "not measured", "read-only stream, device copy, bf16 product": "reached"}.items():
+        expect(f"bar {subject}: {status}, got {bars[subject]}", bars[subject]["status"] == status)
+    expect("what a bar misses is named", bars["decode, batch 1, 7B and 8B shapes"]["missing"] == ["qwen2.5-7b, batch 1"])
+    page = (ROOT / "docs/performance.md").read_text()
+    for subject, bar in bars.items():
+        row = [line for line in page.splitlines() if line.startswith(f"| {subject} | {bar['must'].replace('>=', '≥').replace('<=', '≤')} |")]
+        expect(f"docs/performance.md lists the bar '{subject}' and its command", len(row) == 1 and f"`{bar['command']}`" in row[0])
     # Bytes that a step reads, of the models as they are published.
     for shape, gb in {"qwen2.5-0.5b": 0.988, "qwen2.5-1.5b": 3.087, "qwen2.5-7b": 14.141, "llama-3.2-1b": 2.472, "llama-3.1-8b": 15.010}.items():
         config = json.loads((ROOT / f"benchmarks/shapes/{shape}.json").read_text())

@@ -1,5 +1,7 @@
 // Models for tests of CUDA devices: under the host executor (model_device.cpp) and on a GPU (tests/cuda).
 #pragma once
+#include <cmath>
+
 #include "../model_runner.hpp"
 #include "verbatim/backend/cuda/ops.hpp"
 
@@ -48,6 +50,14 @@ inline double largest_difference(all_logits const& x, all_logits const& y, seque
     for (std::size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i]));
   }
   return worst;
+}
+
+/// The mean square of differences of logits.
+inline double mean_square(all_logits const& x, all_logits const& y) {
+  double sum = 0, count = 0;
+  for (std::size_t s = 0; s < x.of.size(); ++s)
+    for (std::size_t i = 0; i < x.of[s].size(); ++i) sum += std::pow(double(x.of[s][i]) - double(y.of[s][i]), 2), ++count;
+  return sum / count;
 }
 
 }  // namespace device_model

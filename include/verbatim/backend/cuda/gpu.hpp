@@ -45,6 +45,7 @@ class gpu {
     run_graph(found->second);
   }
   void wait();
+  void* stream() const noexcept { return stream_; }   ///< for events of one's own
   /// Waits for all work of the device, of whatever stream.
   static void settle();
   /// Bytes that are free. Throws device.5.

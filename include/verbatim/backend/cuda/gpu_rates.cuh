@@ -1,18 +1,16 @@
-// The rates of a GPU, measured. cuBLASLt is loaded at run time, so that programs need it only for this.
+// The rates of a GPU, measured.
 #pragma once
 #include <algorithm>
 #include <vector>
 
-#include <cublasLt.h>
 #include <cuda_runtime_api.h>
-#include <dlfcn.h>
 
 #include "verbatim/backend/cuda/gpu_rates.hpp"
 #include "verbatim/backend/cuda/launch.cuh"
+#include "verbatim/backend/cuda/library_linear.hpp"
 #include "verbatim/backend/cuda/memory.hpp"
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/error.hpp"
-#include "verbatim/core/philox.hpp"
 
 namespace verbatim::cuda {
 
@@ -40,107 +38,94 @@ __global__ void __launch_bounds__(512) read_all(uint4 const* p, std::size_t n, u
   if (sum == 0x5eed5eedu) *out = sum;   // the loads must be made
 }
 
-/// Seconds of f's work on the default stream, each of `count` runs on its own, ascending; two before them warm up.
-template <class F> std::vector<double> seconds_of(int count, F&& f) {
-  cudaEvent_t begin = nullptr, end = nullptr;
-  note(cudaEventCreate(&begin)), note(cudaEventCreate(&end));
+/// Seconds of f's work on the stream, each of `count` runs on its own, ascending; two before them warm up.
+template <class F> std::vector<double> seconds_of(gpu& g, int count, F&& f) {
+  gpu_stopwatch watch(g);
   std::vector<double> out;
   for (int i = -2; i < count; ++i) {
-    note(cudaEventRecord(begin));
+    watch.start();
     f();
-    note(cudaEventRecord(end));
-    note(cudaEventSynchronize(end));
-    float ms = 0;
-    note(cudaEventElapsedTime(&ms, begin, end));
-    if (i >= 0) out.push_back(double(ms) / 1e3);
+    double const seconds = watch.stop();
+    if (i >= 0) out.push_back(seconds);
   }
-  note(cudaEventDestroy(begin)), note(cudaEventDestroy(end));
-  note(cudaGetLastError());
-  if (first_failure() != cudaSuccess) throw error("device", 4, std::string("the device failed: ") + cudaGetErrorString(first_failure()));
+  g.wait();
   std::sort(out.begin(), out.end());
   return out;
 }
 
+inline void require(cudaError_t e) {
+  if (e != cudaSuccess) throw error("device", 4, std::string("the device failed: ") + cudaGetErrorString(e));
+}
+
 constexpr std::size_t stream_bytes = std::size_t(2) << 30;
 
-inline device_array<gpu, unsigned short> random_values(std::size_t count) {
-  device_array<gpu, unsigned short> out(count);
-  fill_random<<<1024, 256>>>(out.data(), count);
+inline device_array<gpu, bf16> random_values(std::size_t count) {
+  device_array<gpu, bf16> out(count);
+  fill_with_random(out.data(), count);
   return out;
 }
 
-/// The functions of cuBLASLt that are called, or nothing.
-struct cublas_lt {
-  template <class F> F* function(char const* name) const { return reinterpret_cast<F*>(::dlsym(library, name)); }
-  void* library = ::dlopen("libcublasLt.so.13", RTLD_NOW | RTLD_LOCAL);
-  cublas_lt() { if (!library) library = ::dlopen("libcublasLt.so.12", RTLD_NOW | RTLD_LOCAL); }
-};
-
 }  // namespace detail
 
+void fill_with_random(bf16* to, std::size_t count) {
+  detail::fill_random<<<1024, 256>>>(reinterpret_cast<unsigned short*>(to), count);
+  detail::require(cudaGetLastError());
+  detail::require(cudaStreamSynchronize(nullptr));   // streams of kernels do not wait for the default one
+}
+
+gpu_stopwatch::gpu_stopwatch(gpu const& g) : stream_(g.stream()) {
+  cudaEvent_t begin = nullptr, end = nullptr;
+  detail::require(cudaEventCreate(&begin));
+  begin_ = begin;
+  if (cudaError_t const e = cudaEventCreate(&end); e != cudaSuccess) cudaEventDestroy(begin), detail::require(e);
+  end_ = end;
+}
+gpu_stopwatch::~gpu_stopwatch() { cudaEventDestroy(static_cast<cudaEvent_t>(begin_)), cudaEventDestroy(static_cast<cudaEvent_t>(end_)); }
+void gpu_stopwatch::start() { detail::require(cudaEventRecord(static_cast<cudaEvent_t>(begin_), static_cast<cudaStream_t>(stream_))); }
+double gpu_stopwatch::stop() {
+  float ms = 0;
+  detail::require(cudaEventRecord(static_cast<cudaEvent_t>(end_), static_cast<cudaStream_t>(stream_)));
+  detail::require(cudaEventSynchronize(static_cast<cudaEvent_t>(end_)));
+  detail::require(cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(begin_), static_cast<cudaEvent_t>(end_)));
+  return double(ms) / 1e3;
+}
+
 double measure_read_rate() {
-  auto const values = detail::random_values(detail::stream_bytes / 2);
+  gpu device;
+  auto const values = detail::random_values(detail::stream_bytes / sizeof(bf16));
   device_array<gpu, unsigned> out(1);
-  int const blocks = 8 * properties_of_gpu().processors;
-  auto const seconds = detail::seconds_of(20, [&] { detail::read_all<<<unsigned(blocks), 512>>>(reinterpret_cast<uint4 const*>(values.data()), detail::stream_bytes / 16, out.data()); });
+  unsigned const blocks = unsigned(8 * properties_of_gpu().processors);
+  auto const stream = static_cast<cudaStream_t>(device.stream());
+  auto const seconds = detail::seconds_of(device, 20, [&] {
+    detail::read_all<<<blocks, 512, 0, stream>>>(reinterpret_cast<uint4 const*>(values.data()), detail::stream_bytes / sizeof(uint4), out.data());
+    detail::require(cudaGetLastError());
+  });
   return double(detail::stream_bytes) / seconds.front();
 }
 
 double measure_copy_rate() {
-  auto const from = detail::random_values(detail::stream_bytes / 2);
-  device_array<gpu, unsigned short> to(from.size());
-  auto const seconds = detail::seconds_of(20, [&] { note(cudaMemcpyAsync(to.data(), from.data(), detail::stream_bytes, cudaMemcpyDeviceToDevice)); });
+  gpu device;
+  auto const from = detail::random_values(detail::stream_bytes / sizeof(bf16));
+  device_array<gpu, bf16> to(from.size());
+  auto const seconds = detail::seconds_of(device, 20, [&] { device.copy(to.data(), from.data(), detail::stream_bytes); });
   return 2 * double(detail::stream_bytes) / seconds.front();
 }
 
 double measure_product_rate() {
-  detail::cublas_lt const lt;
-  if (!lt.library) return 0;
-#define VERBATIM_LT(name) auto* const name = lt.function<decltype(::name)>(#name)
-  VERBATIM_LT(cublasLtCreate);
-  VERBATIM_LT(cublasLtDestroy);
-  VERBATIM_LT(cublasLtMatmulDescCreate);
-  VERBATIM_LT(cublasLtMatmulDescSetAttribute);
-  VERBATIM_LT(cublasLtMatmulDescDestroy);
-  VERBATIM_LT(cublasLtMatrixLayoutCreate);
-  VERBATIM_LT(cublasLtMatrixLayoutDestroy);
-  VERBATIM_LT(cublasLtMatmulPreferenceCreate);
-  VERBATIM_LT(cublasLtMatmulPreferenceSetAttribute);
-  VERBATIM_LT(cublasLtMatmulPreferenceDestroy);
-  VERBATIM_LT(cublasLtMatmulAlgoGetHeuristic);
-  VERBATIM_LT(cublasLtMatmul);
-#undef VERBATIM_LT
-  if (!cublasLtCreate || !cublasLtMatmul || !cublasLtMatmulAlgoGetHeuristic || !cublasLtMatmulPreferenceSetAttribute) return 0;
-  constexpr std::uint64_t n = 8192;
-  std::size_t workspace_bytes = std::size_t(32) << 20;
-  auto const a = detail::random_values(n * n), b = detail::random_values(n * n);
-  device_array<gpu, unsigned short> c(n * n);
-  device_array<gpu, unsigned char> workspace(workspace_bytes);
-  cublasLtHandle_t handle = nullptr;
-  cublasLtMatmulDesc_t product = nullptr;
-  cublasLtMatrixLayout_t layout = nullptr;
-  cublasLtMatmulPreference_t preference = nullptr;
-  cublasLtMatmulHeuristicResult_t found{};
-  int count = 0;
-  cublasOperation_t const transposed = CUBLAS_OP_T;   // k runs fastest in both operands, as in a linear layer
-  bool ready = cublasLtCreate(&handle) == CUBLAS_STATUS_SUCCESS && cublasLtMatmulDescCreate(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F) == CUBLAS_STATUS_SUCCESS &&
-               cublasLtMatmulDescSetAttribute(product, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed) == CUBLAS_STATUS_SUCCESS &&
-               cublasLtMatrixLayoutCreate(&layout, CUDA_R_16BF, n, n, std::int64_t(n)) == CUBLAS_STATUS_SUCCESS && cublasLtMatmulPreferenceCreate(&preference) == CUBLAS_STATUS_SUCCESS &&
-               cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace_bytes, sizeof workspace_bytes) == CUBLAS_STATUS_SUCCESS &&
-               cublasLtMatmulAlgoGetHeuristic(handle, product, layout, layout, layout, layout, preference, 1, &found, &count) == CUBLAS_STATUS_SUCCESS && count == 1;
-  double rate = 0;
-  if (ready) {
-    float const one = 1, zero = 0;
-    auto const seconds = detail::seconds_of(20, [&] {
-      ready = cublasLtMatmul(handle, product, &one, a.data(), layout, b.data(), layout, &zero, c.data(), layout, c.data(), layout, &found.algo, workspace.data(), workspace_bytes, nullptr) == CUBLAS_STATUS_SUCCESS && ready;
-    });
-    if (ready) rate = 2.0 * double(n) * double(n) * double(n) / seconds[seconds.size() / 2];
+  gpu device;
+  try {
+    open_library();
+  } catch (error const&) {
+    return 0;
   }
-  if (preference) cublasLtMatmulPreferenceDestroy(preference);
-  if (layout) cublasLtMatrixLayoutDestroy(layout);
-  if (product) cublasLtMatmulDescDestroy(product);
-  if (handle) cublasLtDestroy(handle);
-  return rate;
+  constexpr int n = 8192;
+  constexpr std::size_t count = std::size_t(n) * n;
+  auto const a = detail::random_values(count), b = detail::random_values(count);
+  device_array<gpu, bf16> y(count);
+  device_array<gpu, float> workspace(library_linear::policy::workspace_bytes / sizeof(float));
+  library_product<bf16> const p{a, b, {}, {}, y, workspace, n, n, n};
+  auto const seconds = detail::seconds_of(device, 20, [&] { device.launch(p); });
+  return 2.0 * double(n) * double(n) * double(n) / seconds[seconds.size() / 2];
 }
 
 }  // namespace verbatim::cuda

@@ -1,6 +1,6 @@
 // ops<cuda::…>: the backend of CUDA devices, for activations, weights and KV of type T. Host code: it lays out memory and enqueues
 // kernels on an executor (a GPU's, or the emulator), which is all that differs between devices.
-// Guarantee: batch_invariant; which kernel runs depends on the number of rows, its bits do not. Rounding points in bf16 are those
+// Guarantee: batch_invariant, or what the linear part offers; which kernel runs depends on the number of rows, its bits do not. Rounding points in bf16 are those
 // of the CPU. Everything is allocated at construction; a step is one copy to the device, launches or the replay of a graph, and
 // one copy of logits back. Not thread-safe: one step at a time. Errors: device.* from construction and from the step that failed.
 #pragma once
@@ -35,8 +35,9 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   using rows = rows_of<T>;   ///< in device memory, without gaps
   using matrix = cuda::device_matrix<executor, T, Linear::template tiled<T>>;
   using vector = cuda::device_vector<executor>;
-  static constexpr guarantee offers = guarantee::batch_invariant;
+  static constexpr guarantee offers = std::min(guarantee::batch_invariant, Linear::offers);
   static constexpr int revision = Device::revision;
+  static constexpr bool adds_residual = Linear::template tiled<T> || requires { requires Linear::template adds_residual<T>; };   ///< in its own kernel
 
   ops(model_config const& c, ops_limits limits, numerics contract)
       : config_(c), limits_(checked(c, limits, contract)), leaf_(contract.kv_leaf), pool_(limits.threads, limits.pin_threads), store_(executor_),
@@ -46,6 +47,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
         scratch_rows_(row_room()), scratch_partial_(partial_products()), wanted_(std::size_t(limits.outputs)), results_(wanted_.size()), host_wanted_(wanted_.size()), host_results_(wanted_.size()) {
     auto const f = rope_frequencies(c);
     store_.write(frequencies_.data(), f.data(), f.size());
+    if constexpr (requires { Linear::prepare(executor_); }) Linear::prepare(executor_);
   }
 
   // --- weights -------------------------------------------------------------------------------------------------------
@@ -117,7 +119,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   void add(rows x, rows y) { executor_.launch(kernel::add_params<T>{all(x), all(y), x.rows, x.columns}); }
 
   /// x = T(x + T(h w^T + bias)).
-  void linear_add(rows x, rows h, matrix const& w, vector const& bias) requires(Linear::template tiled<T>) { multiply<T>(h, w, bias, all(x), all(x)); }
+  void linear_add(rows x, rows h, matrix const& w, vector const& bias) requires(adds_residual) { multiply<T>(h, w, bias, all(x), all(x)); }
 
   heads_of<T> split_heads(rows x, matrix const& qkv) const noexcept {
     auto const part = [&](int p) { return rows{x.data + qkv.offset(p), x.rows, qkv.rows(p), x.stride}; };
