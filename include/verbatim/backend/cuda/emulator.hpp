@@ -1,7 +1,7 @@
 // The executor that needs no GPU: device memory is the host's, copies are copies, and kernels run under simt's host executor, which
 // throws simt::defect at the first thing a GPU would hide. One kernel after another, on the calling thread.
 // An executor is: allocate, release (device memory), stage, unstage (memory that copies read and write), upload, download, copy,
-// copy_pieces, launch, replay and wait. Only `gpu` (gpu.hpp) does any of this asynchronously.
+// copy_pieces, launch, replay, wait, settle and select. Only `gpu` (gpu.hpp) does any of this asynchronously.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -39,7 +39,8 @@ class emulator {
   /// Runs what f enqueues. The same key: the same launches.
   template <class F> void replay(std::uint64_t /*key*/, F&& f) { std::forward<F>(f)(); }
   void wait() {}
-  static void settle() {}
+  void settle() {}
+  void select() {}
   static constexpr int processors = 4;   ///< few, so that small models split products too
 
  private:
