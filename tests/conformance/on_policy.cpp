@@ -33,7 +33,7 @@ TEST_CASE("on policy: sampled log-probabilities are those of a pass over the sam
     for (int i = 0; i < how_many(); ++i) {
       CAPTURE(architecture, type, i);
       one_schedule<P>(random, model.path(), passes[std::size_t(std::max(0, i % 8 - 2))], n);
-      REQUIRE(n.different == 0);
+      REQUIRE((n.different == 0 && n.failed == 0));
     }
     std::printf("%-8s %-8s %4d schedules: %6ld tokens of %5ld sequences, %ld different bits; %ld replayed, %ld forks, %ld cancelled, %ld preemptions, %ld tokens from prefixes\n",
                 architecture, type, how_many(), n.tokens, n.sequences, n.different, n.replayed, n.forks, n.cancelled, n.preemptions, n.hits);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <string>
 #include <vector>
 
 #include "gpu.hpp"
@@ -12,47 +13,95 @@
 
 using namespace verbatim;
 
-TEST_CASE("gpu: memory of another process is imported") {
-  // The other process must be there before this one has used CUDA: a context does not survive a fork.
-  int to_parent[2], to_child[2];
-  REQUIRE((::pipe(to_parent) == 0 && ::pipe(to_child) == 0));
-  pid_t const child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    int status = 1;
-    try {
-      cuda::gpu device;
-      cuda::device_array<cuda::gpu, int> memory(1000);
-      cuda::staging_array<cuda::gpu, int> staged(1000);
-      for (int i = 0; i < 1000; ++i) staged.data()[i] = 7 * i;
-      device.upload(memory.data(), staged.data(), 4000);
-      device.wait();
-      auto const handle = cuda::export_memory(memory.data());
-      char wait = 0;
-      if (::write(to_parent[1], handle.data(), handle.size()) == ssize_t(handle.size()) && ::read(to_child[0], &wait, 1) == 1) status = 0;
-    } catch (error const&) {
-      ::close(to_parent[1]);
+namespace {
+
+constexpr char const* exporter_test = "gpu: memory for the process that started this one";
+constexpr char const* pipes_variable = "VERBATIM_TEST_PIPES";
+constexpr int first_int = 300, ints = 1000;   // of the piece, within a larger allocation
+
+/// This program again, with another test: a context does not survive a fork alone. Pipes to and from it.
+struct exporter {
+  int from = -1, to = -1;
+  pid_t process = -1;
+
+  exporter() {
+    int up[2], down[2];
+    REQUIRE((::pipe(up) == 0 && ::pipe(down) == 0));
+    ::setenv(pipes_variable, (std::to_string(up[1]) + " " + std::to_string(down[0])).c_str(), 1);
+    process = ::fork();
+    if (process == 0) {
+      ::close(up[0]), ::close(down[1]);
+      ::execl("/proc/self/exe", "cuda_tests", exporter_test, static_cast<char*>(nullptr));
+      ::_exit(127);
     }
-    ::_exit(status);
+    ::unsetenv(pipes_variable);
+    ::close(up[1]), ::close(down[0]);
+    from = up[0], to = down[1];
+    REQUIRE(process > 0);
   }
-  ::close(to_parent[1]);
-  cuda::ipc_handle handle;
-  bool const sent = ::read(to_parent[0], handle.data(), handle.size()) == ssize_t(handle.size());
-  if (have_gpu()) {
-    REQUIRE(sent);
-    cuda::gpu device;
-    cuda::imported_memory const memory(handle);
-    cuda::staging_array<cuda::gpu, int> staged(1000);
-    device.download(staged.data(), memory.data(), 4000);
+  /// The process's status, once it has been told to end.
+  int end() {
+    ::close(to), ::close(from);
+    int status = -1;
+    return ::waitpid(process, &status, 0) == process ? status : -1;
+  }
+};
+
+std::string refused(cuda::ipc_memory const& piece) {
+  try {
+    cuda::imported_memory const memory(piece);
+    return "";
+  } catch (error const& e) {
+    CHECK((std::string(e.area()) == "device" && e.number() == 10));
+    return e.what();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("gpu: memory for the process that started this one", "[.]") {
+  char const* const pipes = std::getenv(pipes_variable);
+  if (!pipes) return;   // not started by the test below
+  char* rest = nullptr;
+  int const to = int(std::strtol(pipes, &rest, 10)), from = int(std::strtol(rest, nullptr, 10));
+  cuda::gpu device;
+  cuda::device_array<cuda::gpu, int> memory(5000);
+  cuda::staging_array<cuda::gpu, int> staged(memory.size());
+  for (int i = 0; i < int(staged.size()); ++i) staged.data()[i] = 7 * i;
+  device.upload(memory.data(), staged.data(), memory.bytes());
+  device.wait();
+  CHECK_THROWS_AS(cuda::export_memory(staged.data(), 4), error);
+  CHECK_THROWS_AS(cuda::export_memory(memory.data(), std::size_t(1) << 40), error);
+  auto const piece = cuda::export_memory(memory.data() + first_int, ints * sizeof(int));
+  REQUIRE(::write(to, &piece, sizeof piece) == ssize_t(sizeof piece));
+  char none;
+  CHECK(::read(from, &none, 1) == 0);   // until the other process has closed it
+}
+TEST_CASE("gpu: memory of another process is imported") {
+  if (!have_gpu()) return;
+  exporter other;
+  cuda::ipc_memory piece;
+  REQUIRE(::read(other.from, &piece, sizeof piece) == ssize_t(sizeof piece));
+  CHECK((piece.offset >= first_int * sizeof(int) && piece.bytes == ints * sizeof(int)));
+  cuda::gpu device;
+  {
+    cuda::imported_memory const memory(piece);
+    cuda::staging_array<cuda::gpu, int> staged(ints);
+    device.download(staged.data(), memory.data(), memory.bytes());
     device.wait();
-    for (int i = 0; i < 1000; ++i) REQUIRE(staged.data()[i] == 7 * i);
+    for (int i = 0; i < ints; ++i) REQUIRE(staged.data()[i] == 7 * (first_int + i));
   }
-  char const go = 1;
-  if (sent) CHECK(::write(to_child[1], &go, 1) == 1);
-  ::close(to_child[1]), ::close(to_child[0]), ::close(to_parent[0]);
-  int status = 0;
-  CHECK(::waitpid(child, &status, 0) == child);
-  CHECK((!sent || status == 0));
+  for (std::uint64_t huge : {std::uint64_t(1) << 40, ~std::uint64_t(0), ~std::uint64_t(0) - piece.offset + 1}) {
+    auto wrong = piece;
+    wrong.offset = huge;
+    CHECK_FALSE(refused(wrong).empty());
+    wrong = piece, wrong.bytes = huge;
+    CHECK_FALSE(refused(wrong).empty());
+  }
+  auto wrong = piece;
+  wrong.allocation.fill(std::byte(0x5a));
+  CHECK_FALSE(refused(wrong).empty());
+  CHECK(other.end() == 0);
 }
 TEST_CASE("gpu: a broadcast") {
   if (!have_gpu()) return;

@@ -2,6 +2,7 @@
 #include "verbatim/sampling/chain.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <numeric>
@@ -259,4 +260,24 @@ TEST_CASE("sampling/chain runs a user's own stages") {
   row = {0, 1, 2, 9};
   CHECK(chain::pick(chain::prepare(p, {}, 0), row, {}).id == 1);
   static_assert(chain::offers == guarantee::layout_invariant);
+}
+
+TEST_CASE("sampling/temperature: every quotient is the correctly rounded one") {
+  std::mt19937 random(5);
+  auto const any = [&] { return std::bit_cast<float>(std::uint32_t(random())); };
+  constexpr float tiny = std::numeric_limits<float>::denorm_min(), large = std::numeric_limits<float>::max();
+  std::vector<float> temperatures{tiny, 3 * tiny, 1e-40f, 2e-39f, 3e-39f, 1e-5f, 0.3f, 0.7f, 1.5f, 98, 1e30f, 2e38f, large};
+  for (int i = 0; i < 200; ++i) temperatures.push_back(std::fabs(any()));
+  for (float t : temperatures) {
+    if (!(t > 0) || !std::isfinite(t)) continue;
+    std::vector<float> row{0, -0.0f, masked, 1, -1, large, tiny, -tiny, 49 * tiny, 147 * tiny};   // over 98: half of the least value, and thrice that
+    for (int i = 0; i < 300; ++i) row.push_back(i % 3 ? any() : t * float(i));
+    for (float& x : row) if (x != x) x = 0;
+    auto const logits = row;
+    detail::apply_op<temperature>(temperature::prepare({.temperature = t}, {}), row);
+    long different = 0;
+    for (std::size_t i = 0; i < row.size(); ++i) different += std::bit_cast<std::uint32_t>(row[i]) != std::bit_cast<std::uint32_t>(float(static_cast<long double>(logits[i]) / t));
+    CAPTURE(t);
+    CHECK((t == 1 || different == 0));
+  }
 }

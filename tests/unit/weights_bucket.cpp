@@ -8,9 +8,9 @@ using namespace verbatim;
 using weights::bucket_entry;
 
 namespace {
-std::string refusal(bucket_entry const& e, std::uint64_t bytes) {
+std::string refusal(bucket_entry const& e, std::uint64_t bytes, void const* data = nullptr) {
   try {
-    weights::tensors_of(std::span(&e, 1), nullptr, bytes, memory_space::device);
+    weights::tensors_of(std::span(&e, 1), data, bytes, memory_space::device);
   } catch (error const& why) {
     CHECK(why.number() == 60);
     return std::string(why.message());
@@ -34,6 +34,9 @@ TEST_CASE("bucket: what is not within is refused") {
   CHECK(refusal({"x", dtype::f32, {{11}, 1}, 0}, 40).find("outside") != std::string::npos);
   CHECK(refusal({"x", dtype::f32, {{10}, 1}, 4}, 40).find("outside") != std::string::npos);
   CHECK(refusal({"x", dtype::bf16, {{1}, 1}, 41}, 40).find("multiple") != std::string::npos);
+  alignas(4) char const memory[8] = {};
+  CHECK(refusal({"x", dtype::f32, {{1}, 1}, 0}, 6, memory + 2).find("multiple") != std::string::npos);   // the bucket begins within another
+  CHECK(refusal({"x", dtype::f32, {{1}, 1}, 2}, 6, memory + 2).empty());
   CHECK(refusal({"x", dtype::bf16, {{1}, 1}, ~std::uint64_t(1)}, 40).find("outside") != std::string::npos);
   CHECK(refusal({"x", dtype::f32, {{huge, huge, huge, huge}, 4}, 0}, 40).find("larger") != std::string::npos);
   CHECK(refusal({"x", dtype::f32, {{-1}, 1}, 0}, 40).find("larger") != std::string::npos);

@@ -1,6 +1,6 @@
 // Paged KV cache with shared prefixes: pages are counted references, full pages enter a prefix index, and pages that no
-// sequence holds stay cached until room is needed (least recently used first; a prefix after what continues it, unless a
-// window made its sequence give it back earlier).
+// sequence holds stay cached until room is needed (least recently used first, a prefix after what continues it, as without its
+// beginning the rest is never found).
 // Invariants: a page that is shared or indexed is full and never written again; a sequence writes its own last page only.
 // Cost: O(pages touched) per call; nothing allocates after construction. One thread.
 #pragma once
@@ -109,6 +109,7 @@ class paged_book {
   void release(sequence s) {
     slot& q = at(s);
     while (q.pages > q.gone) drop(table(int(s))[--q.pages]);   // last first: a prefix is evicted after what continues it
+    if (q.gone > 0) renew(int(s));
     q = {};
     free_slots_.push_back(int(s));
   }
@@ -156,7 +157,19 @@ class paged_book {
   int unseen_pages(int length) const { return window_ > 0 ? std::max(0, length + 1 - window_) / page_ : 0; }
   void give_back_unseen(int s) {
     slot& q = slots_[std::size_t(s)];
-    for (int const unseen = unseen_pages(q.length); q.gone < unseen; ++q.gone) drop(table(s)[q.gone]);
+    for (int const unseen = unseen_pages(q.length); q.gone < unseen; ++q.gone) drop(table(s)[q.gone], q.gone > 0 ? table(s)[q.gone - 1] : -1);
+  }
+  /// What can still be found of a sequence, and nobody holds, counts as used now; its beginning, which it gave back first, as the last.
+  void renew(int s) {
+    std::uint64_t before = prefix_index::root(version_);
+    int found = 0;
+    for (int const full = slots_[std::size_t(s)].length / page_; found < full; ++found) {
+      int const p = table(s)[found];
+      if (!index_.contains(p) || index_.parent(p) != before) break;
+      before = index_.serial(p);
+    }
+    while (found-- > 0)
+      if (int const p = table(s)[found]; state_[std::size_t(p)].refs == 0) unlink(p), link(p, -1);
   }
 
   template <class F> void for_each_cached(std::span<token const> ids, F&& f) const {
@@ -177,12 +190,20 @@ class paged_book {
   void hold(int p) {
     if (state_[std::size_t(p)].refs++ == 0) unlink(p);
   }
-  void drop(int p) {
+  /// `before`: the page before it in its sequence, to be evicted after it; or none.
+  void drop(int p, int before = -1) {
     if (--state_[std::size_t(p)].refs > 0) return;
     if (!index_.contains(p)) return free_.push_back(p);
-    state_[std::size_t(p)] = {0, newest_, -1};
-    (newest_ < 0 ? oldest_ : state_[std::size_t(newest_)].newer) = p;
-    newest_ = p, ++cached_;
+    bool const waits = before >= 0 && state_[std::size_t(before)].refs == 0 && index_.contains(before) && index_.serial(before) == index_.parent(p);
+    link(p, waits ? before : -1);
+  }
+  /// Into the cached list, as the next older of `newer`; -1: as the newest.
+  void link(int p, int newer) {
+    int const older = newer < 0 ? newest_ : state_[std::size_t(newer)].older;
+    state_[std::size_t(p)] = {0, older, newer};
+    (older < 0 ? oldest_ : state_[std::size_t(older)].newer) = p;
+    (newer < 0 ? newest_ : state_[std::size_t(newer)].older) = p;
+    ++cached_;
   }
   void unlink(int p) {
     page_state& x = state_[std::size_t(p)];

@@ -30,6 +30,8 @@ class prefix_index {
   bool contains(int p) const noexcept { return entries_[std::size_t(p)].serial != 0; }
   /// The serial of an indexed page: the parent of the page after it.
   std::uint64_t serial(int p) const noexcept { return entries_[std::size_t(p)].serial; }
+  /// The serial of the page before an indexed one, or a root.
+  std::uint64_t parent(int p) const noexcept { return entries_[std::size_t(p)].parent; }
 
   /// The page with exactly these `page` tokens after `parent`, or -1.
   int find(std::uint64_t parent, std::span<token const> ids) const noexcept {

@@ -1,6 +1,6 @@
 // The paged cache for models whose layers all look back a window: a sequence gives pages back once no later token sees them, so
-// its memory is that of the window however long it becomes. Pages that left stay in the prefix index until their room is needed;
-// a prefix whose beginning was evicted is found no more. Where a layer sees everything it is the paged cache.
+// its memory is that of the window however long it becomes. Pages that left stay in the prefix index until their room is needed,
+// the beginning of a prefix longest. Where a layer sees everything it is the paged cache.
 #pragma once
 #include "verbatim/cache/paged.hpp"
 

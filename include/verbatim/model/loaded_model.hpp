@@ -75,10 +75,10 @@ template <class Model, class Device, class T, class Attention = typename Device:
 
  private:
   /// What lies in device memory may still be in the making, on another stream.
-  static void settle(std::span<tensor const> tensors) {
-    if constexpr (requires { backend_type::settle(); })
+  void settle(std::span<tensor const> tensors) {
+    if constexpr (requires { ops_.settle(); })
       for (tensor const& t : tensors)
-        if (t.where == memory_space::device) return backend_type::settle();
+        if (t.where == memory_space::device) return ops_.settle();
   }
   static model_config const& checked(model_config const& c) {
     if (!Model::fits(c)) throw error("checkpoint", 55, "the checkpoint's architecture is not that of the pipeline's model");

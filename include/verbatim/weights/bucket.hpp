@@ -17,7 +17,7 @@ struct bucket_entry {
   std::string_view name{};
   dtype type = dtype::bf16;
   extents shape{};
-  std::uint64_t offset = 0;   ///< in bytes; a multiple of the type's size
+  std::uint64_t offset = 0;   ///< in bytes, to where a tensor of its type may lie
 };
 
 /// The tensors of a bucket of `bytes` at `data`. Throws error("checkpoint", 60) where an entry is not within it.
@@ -34,7 +34,7 @@ inline std::vector<tensor> tensors_of(std::span<bucket_entry const> entries, voi
       elements *= std::uint64_t(n);
     }
     std::uint64_t const size = size_of(e.type);
-    if (e.offset % size) refuse("its offset is not a multiple of its type's size");
+    if ((reinterpret_cast<std::uintptr_t>(data) + e.offset) % size) refuse("it does not lie at a multiple of its type's size");
     if (e.offset > bytes || elements > (bytes - e.offset) / size) refuse("it ends outside the bucket");
     out.push_back({e.name, e.type, e.shape, static_cast<std::byte const*>(data) + e.offset, where});
   }

@@ -1,5 +1,8 @@
 // The members of cuda::gpu, over the CUDA runtime. Include this in one translation unit of a program (verbatim_cuda_kernels does).
 #pragma once
+#include <mutex>
+#include <shared_mutex>
+
 #include <cuda_runtime_api.h>
 
 #include "verbatim/backend/cuda/launch.cuh"
@@ -10,6 +13,11 @@ namespace verbatim::cuda {
 namespace detail {
 inline cudaStream_t stream_of(void* s) noexcept { return static_cast<cudaStream_t>(s); }
 inline std::string why(cudaError_t e) { return std::string(cudaGetErrorName(e)) + ": " + cudaGetErrorString(e); }
+/// Held by who records, and alone by who waits for a whole device: that would end recordings of every stream of it.
+inline std::shared_mutex& recording() noexcept {
+  static std::shared_mutex mutex;
+  return mutex;
+}
 }  // namespace detail
 
 int gpu_count() noexcept {
@@ -29,8 +37,8 @@ gpu_properties properties_of_gpu() {
     throw error("device", 5, "no CUDA device can be used: " + detail::why(e));
   }
   gpu_properties out{.name = p.name, .capability_major = p.major, .capability_minor = p.minor, .processors = p.multiProcessorCount, .memory = p.totalGlobalMem, .l2 = std::size_t(p.l2CacheSize)};
-  note(cudaDriverGetVersion(&out.driver));
-  note(cudaRuntimeGetVersion(&out.runtime));
+  static_cast<void>(cudaDriverGetVersion(&out.driver));
+  static_cast<void>(cudaRuntimeGetVersion(&out.runtime));
   return out;
 }
 
@@ -38,12 +46,14 @@ gpu::gpu() {
   auto const p = properties_of_gpu();
   if (p.capability_major != 9 || p.capability_minor != 0)
     throw error("device", 6, p.name + " has compute capability " + std::to_string(p.capability_major) + "." + std::to_string(p.capability_minor) + "; the kernels are compiled for 9.0");
+  note(cudaGetDevice(&device_));
   cudaStream_t stream = nullptr;
   note(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   stream_ = stream;
   wait();
 }
 gpu::~gpu() {
+  select();
   cudaStreamSynchronize(detail::stream_of(stream_));
   for (auto const& [key, graph] : graphs_)
     if (graph) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
@@ -53,8 +63,8 @@ gpu::~gpu() {
 void* gpu::allocate(std::size_t bytes) {
   void* p = nullptr;
   cudaError_t e = cudaMalloc(&p, bytes);
-  if (e == cudaSuccess) e = cudaMemset(p, 0, bytes);
-  if (e == cudaSuccess) e = cudaDeviceSynchronize();   // the stream of kernels does not wait for the stream of this memset
+  if (e == cudaSuccess) e = cudaMemsetAsync(p, 0, bytes, cudaStreamPerThread);
+  if (e == cudaSuccess) e = cudaStreamSynchronize(cudaStreamPerThread);   // the stream of kernels waits for no other, and other threads may be recording
   if (e == cudaSuccess) return p;
   static_cast<void>(cudaGetLastError());
   if (p) cudaFree(p);
@@ -73,31 +83,59 @@ void* gpu::stage(std::size_t bytes) {
 }
 void gpu::unstage(void* p) noexcept { cudaFreeHost(p); }
 
-void gpu::upload(void* to, void const* staged, std::size_t bytes) noexcept { note(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyHostToDevice, detail::stream_of(stream_))); }
-void gpu::download(void* staged, void const* from, std::size_t bytes) noexcept { note(cudaMemcpyAsync(staged, from, bytes, cudaMemcpyDeviceToHost, detail::stream_of(stream_))); }
-void gpu::copy(void* to, void const* from, std::size_t bytes) noexcept { note(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, detail::stream_of(stream_))); }
+void gpu::select() noexcept { note(cudaSetDevice(device_)); }
+void gpu::note(int error) noexcept {
+  if (error == cudaSuccess) return;
+  static_cast<void>(cudaGetLastError());   // it is known here, and not an error of who calls CUDA next on this thread
+  if (failure_ == cudaSuccess) failure_ = error;
+}
+void gpu::upload(void* to, void const* staged, std::size_t bytes) noexcept {
+  select();
+  note(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyHostToDevice, detail::stream_of(stream_)));
+}
+void gpu::download(void* staged, void const* from, std::size_t bytes) noexcept {
+  select();
+  note(cudaMemcpyAsync(staged, from, bytes, cudaMemcpyDeviceToHost, detail::stream_of(stream_)));
+}
+void gpu::copy(void* to, void const* from, std::size_t bytes) noexcept {
+  select();
+  note(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, detail::stream_of(stream_)));
+}
 void gpu::copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i)   // not as one copy of two dimensions: its pitch may not reach 2 GiB
     copy(static_cast<char*>(to) + i * pitch, static_cast<char const*>(from) + i * pitch, bytes);
 }
 
-void gpu::start_recording() noexcept { note(cudaStreamBeginCapture(detail::stream_of(stream_), cudaStreamCaptureModeThreadLocal)); }
+// Thread-local: what other threads call meanwhile, an allocation say, does not end the recording; waiting for the device would.
+void gpu::start_recording() noexcept {
+  detail::recording().lock_shared();
+  select();
+  note(cudaStreamBeginCapture(detail::stream_of(stream_), cudaStreamCaptureModeThreadLocal));
+}
 void* gpu::finish_recording() noexcept {
   cudaGraph_t graph = nullptr;
   cudaGraphExec_t executable = nullptr;
   cudaError_t e = cudaStreamEndCapture(detail::stream_of(stream_), &graph);
-  if (e == cudaSuccess) e = cudaGraphInstantiate(&executable, graph, 0);
+  detail::recording().unlock_shared();
+  if (e == cudaSuccess) {
+    e = cudaGraphInstantiate(&executable, graph, 0);
+    records_ = e == cudaSuccess;   // a recording that others ended is tried again
+  }
   if (graph) cudaGraphDestroy(graph);
   if (e == cudaSuccess) return executable;
   static_cast<void>(cudaGetLastError());
-  records_ = false;
   return nullptr;
 }
 void gpu::run_graph(void* graph) noexcept {
-  if (graph) note(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), detail::stream_of(stream_)));
+  select();
+  note(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), detail::stream_of(stream_)));
 }
 
-void gpu::settle() { note(cudaDeviceSynchronize()); }
+void gpu::settle() noexcept {
+  std::unique_lock const nobody_records(detail::recording());
+  select();
+  note(cudaDeviceSynchronize());
+}
 std::size_t gpu::free_memory() {
   std::size_t free = 0, all = 0;
   if (cudaError_t const e = cudaMemGetInfo(&free, &all); e != cudaSuccess) {
@@ -107,9 +145,9 @@ std::size_t gpu::free_memory() {
   return free;
 }
 void gpu::wait() {
+  select();
   note(cudaStreamSynchronize(detail::stream_of(stream_)));
-  note(cudaGetLastError());
-  if (first_failure() != cudaSuccess) throw error("device", 4, "the device failed: " + detail::why(first_failure()));
+  if (failure_ != cudaSuccess) throw error("device", 4, "the device failed: " + detail::why(cudaError_t(failure_)));
 }
 
 }  // namespace verbatim::cuda

@@ -1,8 +1,10 @@
-// The executor that is a GPU: one stream of the current device. This header needs no CUDA: the members are defined in gpu.cuh and the
-// kernels in kernels_*.cuh, which nvcc compiles once for a program (the CMake function verbatim_cuda_kernels).
+// The executor that is a GPU: one stream of the device that is the thread's current one at construction. This header needs no CUDA: the
+// members are defined in gpu.cuh and the kernels in kernels_*.cuh, which nvcc compiles once for a program (verbatim_cuda_kernels).
 // Cost: allocate synchronises, and happens at construction alone; upload, launch and replay enqueue, except that a shape of step that
 // comes for the second time is recorded, which allocates; wait waits for the stream.
-// The first failure is kept: wait() throws it, and then every later wait does, since a device that has failed gives no results.
+// Failures are an executor's own: wait() throws its first one, and then every later wait does. A call that fails concerns no other
+// executor; a kernel that fails loses the process its context of the device, and then the next wait of each executor there throws.
+// Threads: one at a time an executor, whichever; a call makes the executor's device the thread's current one, and leaves it so.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,8 +13,9 @@
 
 namespace verbatim::cuda {
 
-/// Enqueues one kernel; instantiated in kernels_*.cuh for what those list. What is missing there is missing when the program is linked.
-template <class Params> void enqueue(void* stream, Params const& p) noexcept;
+/// Enqueues one kernel on a stream of the current device, whose ordinal is given too; a cudaError_t. Instantiated in kernels_*.cuh for
+/// what those list. What is missing there is missing when the program is linked.
+template <class Params> int enqueue(void* stream, int device, Params const& p) noexcept;
 
 class gpu {
  public:
@@ -21,7 +24,7 @@ class gpu {
   gpu(gpu const&) = delete;
   ~gpu();
 
-  static void* allocate(std::size_t bytes);   ///< zeroed; throws device.7 where memory is short
+  static void* allocate(std::size_t bytes);   ///< zeroed, of the current device; throws device.7 where memory is short
   static void release(void* p) noexcept;
   static void* stage(std::size_t bytes);      ///< pinned, zeroed
   static void unstage(void* p) noexcept;
@@ -30,25 +33,34 @@ class gpu {
   void download(void* staged, void const* from, std::size_t bytes) noexcept;
   void copy(void* to, void const* from, std::size_t bytes) noexcept;   ///< between places of the device
   void copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) noexcept;
-  template <class Params> void launch(Params const& p) noexcept { enqueue(stream_, p); }
+  template <class Params> void launch(Params const& p) noexcept {
+    select();
+    note(enqueue(stream_, device_, p));
+  }
   /// Runs what f enqueues. The same key: the same launches. The first time they are launched one by one, which loads the kernels; the
   /// second time they are recorded as a graph, which is replayed from then on.
   template <class F> void replay(std::uint64_t key, F&& f) {
     auto const [found, is_new] = graphs_.try_emplace(key, nullptr);
     if (is_new || !records_) return f();
     if (!found->second) {
+      int const before = failure_;
       start_recording();
       f();
       found->second = finish_recording();
-      if (!found->second) return f();   // no room for a graph, say: from now on launches are made one by one
+      if (!found->second) {   // no room for a graph, or somebody waited for all streams of the device: launches are made one by one
+        failure_ = before;
+        return f();
+      }
     }
     run_graph(found->second);
   }
   void wait();
   void* stream() const noexcept { return stream_; }   ///< for events of one's own
   /// Waits for all work of the device, of whatever stream.
-  static void settle();
-  /// Bytes that are free. Throws device.5.
+  void settle() noexcept;
+  void select() noexcept;   ///< makes the executor's device the thread's current one
+  int device() const noexcept { return device_; }
+  /// Bytes of the current device that are free. Throws device.5.
   static std::size_t free_memory();
   static constexpr int processors = 132;   ///< of an H100 or H200: how work is cut, not what it gives
 
@@ -56,8 +68,10 @@ class gpu {
   void start_recording() noexcept;
   void* finish_recording() noexcept;   ///< an executable graph, or null where there could be none
   void run_graph(void* graph) noexcept;
+  void note(int error) noexcept;   ///< a cudaError_t: the first one is kept
 
   void* stream_ = nullptr;
+  int device_ = 0, failure_ = 0;
   bool records_ = true;
   std::map<std::uint64_t, void*> graphs_;
 };

@@ -2,6 +2,9 @@
 // (256 where it does not) how many threads its blocks have at most; one block a processor is promised to ptxas, so that it may use all
 // registers. Kernels above 48 KiB of shared memory ask for it once.
 #pragma once
+#include <atomic>
+#include <cstdint>
+
 #include <cuda_runtime_api.h>
 
 #include "verbatim/backend/cuda/gpu.hpp"
@@ -20,29 +23,21 @@ template <class Params> __global__ void __launch_bounds__(block_threads_of<Param
   else run(simt::cuda_grid{}, p);
 }
 
-/// The first error of this process's work, or none; a failed device stays failed.
-inline cudaError_t& first_failure() noexcept {
-  static cudaError_t failure = cudaSuccess;
-  return failure;
-}
-inline void note(cudaError_t e) noexcept {
-  if (e != cudaSuccess && first_failure() == cudaSuccess) first_failure() = e;
-}
-
-template <class Params> void enqueue(void* stream, Params const& p) noexcept {
+template <class Params> int enqueue(void* stream, int device, Params const& p) noexcept {
   simt::launch_shape const shape = shape_of(p);
-  static bool const ready = [] {
+  static std::atomic<std::uint64_t> ready = 0;   // a bit a device: attributes of functions are a device's own
+  std::uint64_t const bit = device < 64 ? std::uint64_t(1) << device : 0;
+  if ((ready.load(std::memory_order_relaxed) & bit) == 0) {
     constexpr int most_shared = 227 * 1024;   // of a block, compute capability 9.0
-    note(cudaFuncSetAttribute(reinterpret_cast<void const*>(&entry<Params>), cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared));
-    return true;
-  }();
-  static_cast<void>(ready);
+    if (cudaError_t const e = cudaFuncSetAttribute(reinterpret_cast<void const*>(&entry<Params>), cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared); e != cudaSuccess) return e;
+    ready.fetch_or(bit, std::memory_order_relaxed);
+  }
   void* arguments[] = {const_cast<Params*>(&p)};
-  note(cudaLaunchKernel(reinterpret_cast<void const*>(&entry<Params>), dim3(unsigned(shape.x), unsigned(shape.y), unsigned(shape.z)), dim3(unsigned(shape.threads)),
-                        arguments, std::size_t(shape.shared), static_cast<cudaStream_t>(stream)));
+  return cudaLaunchKernel(reinterpret_cast<void const*>(&entry<Params>), dim3(unsigned(shape.x), unsigned(shape.y), unsigned(shape.z)), dim3(unsigned(shape.threads)),
+                          arguments, std::size_t(shape.shared), static_cast<cudaStream_t>(stream));
 }
 
 }  // namespace verbatim::cuda
 
 /// Compiles a kernel into this translation unit.
-#define VERBATIM_CUDA_KERNEL(...) template void verbatim::cuda::enqueue(void*, __VA_ARGS__ const&) noexcept
+#define VERBATIM_CUDA_KERNEL(...) template int verbatim::cuda::enqueue(void*, int, __VA_ARGS__ const&) noexcept

@@ -139,14 +139,7 @@ void open_library() {
   static_cast<void>(cudaGetDevice(&device));   // where there is none, the library says so
   detail::library::get().open(device);
 }
-namespace detail {
-template <class Out> void enqueue_product(void* stream, library_product<Out> const& p) noexcept {
-  int device = 0;
-  note(cudaGetDevice(&device));
-  note(library::get().multiply(device, static_cast<cudaStream_t>(stream), p));
-}
-}  // namespace detail
-template <> void enqueue(void* stream, library_product<bf16> const& p) noexcept { detail::enqueue_product(stream, p); }
-template <> void enqueue(void* stream, library_product<float> const& p) noexcept { detail::enqueue_product(stream, p); }
+template <> int enqueue(void* stream, int device, library_product<bf16> const& p) noexcept { return detail::library::get().multiply(device, static_cast<cudaStream_t>(stream), p); }
+template <> int enqueue(void* stream, int device, library_product<float> const& p) noexcept { return detail::library::get().multiply(device, static_cast<cudaStream_t>(stream), p); }
 
 }  // namespace verbatim::cuda

@@ -27,8 +27,8 @@ template <class Out> struct library_product {
 };
 
 /// On a GPU the library's; defined in library_linear.cuh. A shape that it has no algorithm for fails as a launch does.
-template <> void enqueue(void* stream, library_product<bf16> const& p) noexcept;
-template <> void enqueue(void* stream, library_product<float> const& p) noexcept;
+template <> int enqueue(void* stream, int device, library_product<bf16> const& p) noexcept;
+template <> int enqueue(void* stream, int device, library_product<float> const& p) noexcept;
 /// Loads the library for the current device, once. Throws device.12.
 void open_library();
 

@@ -10,45 +10,34 @@
 
 namespace verbatim::cuda {
 
-template <class Executor, class T> class device_array {
+/// `count` elements by allocate and release, two functions of an executor.
+template <class T, auto Allocate, auto Release> class owned_array {
  public:
-  device_array() = default;
-  explicit device_array(std::size_t count) : data_(count ? static_cast<T*>(Executor::allocate(count * sizeof(T))) : nullptr), size_(count) {}
-  device_array(device_array&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
-  device_array& operator=(device_array&& o) noexcept {
+  owned_array() = default;
+  explicit owned_array(std::size_t count) : data_(count ? static_cast<T*>(Allocate(count * sizeof(T))) : nullptr), size_(count) {}
+  owned_array(owned_array&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
+  owned_array& operator=(owned_array&& o) noexcept {
     std::swap(data_, o.data_), std::swap(size_, o.size_);
     return *this;
   }
-  ~device_array() { if (data_) Executor::release(data_); }
+  ~owned_array() { if (data_) Release(data_); }
   T* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   std::size_t bytes() const noexcept { return size_ * sizeof(T); }
-  operator simt::global<T>() const noexcept { return {data_, size_}; }
-  operator simt::global<T const>() const noexcept { return {data_, size_}; }
 
  private:
   T* data_ = nullptr;
   std::size_t size_ = 0;
 };
 
+/// Memory that kernels read and write.
+template <class Executor, class T> struct device_array : owned_array<T, &Executor::allocate, &Executor::release> {
+  using owned_array<T, &Executor::allocate, &Executor::release>::owned_array;
+  operator simt::global<T>() const noexcept { return {this->data(), this->size()}; }
+  operator simt::global<T const>() const noexcept { return {this->data(), this->size()}; }
+};
 /// Memory of the host that copies to and from the device go through.
-template <class Executor, class T> class staging_array {
- public:
-  staging_array() = default;
-  explicit staging_array(std::size_t count) : data_(static_cast<T*>(Executor::stage(count * sizeof(T)))), size_(count) {}
-  staging_array(staging_array&& o) noexcept : data_(std::exchange(o.data_, nullptr)), size_(std::exchange(o.size_, 0)) {}
-  staging_array& operator=(staging_array&& o) noexcept {
-    std::swap(data_, o.data_), std::swap(size_, o.size_);
-    return *this;
-  }
-  ~staging_array() { if (data_) Executor::unstage(data_); }
-  T* data() const noexcept { return data_; }
-  std::size_t size() const noexcept { return size_; }
-
- private:
-  T* data_ = nullptr;
-  std::size_t size_ = 0;
-};
+template <class Executor, class T> using staging_array = owned_array<T, &Executor::stage, &Executor::unstage>;
 
 /// Parts of rows, joined; T is float for vectors, whose rows have one column. Tiled: kept as kernel/sm90/tiles.hpp says.
 template <class Executor, class T, bool Tiled = false> class joined_tensor {

@@ -67,7 +67,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   static constexpr bool reads_device_memory = true;
   std::vector<float> values_of(tensor const& t) const { return store_.values_of(t); }
   /// Before tensors in device memory are read: what any stream of the device still writes is there afterwards.
-  static void settle() { executor::settle(); }
+  void settle() { executor_.settle(); }
   void wait() { executor_.wait(); }
 
   // --- a step --------------------------------------------------------------------------------------------------------

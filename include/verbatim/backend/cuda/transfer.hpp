@@ -3,32 +3,40 @@
 #pragma once
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 namespace verbatim::cuda {
 
-using ipc_handle = std::array<std::byte, 64>;   ///< as cudaIpcMemHandle_t
-/// The handle of memory that this process has allocated, to be sent to another. Throws device.10.
-ipc_handle export_memory(void* device_memory);
+/// A piece of device memory as another process can open it: plain data, to be sent there. Handles are of whole allocations, of which
+/// frameworks cut their tensors.
+struct ipc_memory {
+  std::array<std::byte, 64> allocation{};   ///< as cudaIpcMemHandle_t
+  std::uint64_t offset = 0, bytes = 0;      ///< of the piece within the allocation
+};
+/// Memory that this process has allocated, wherever in an allocation it begins. Throws device.10, also where the piece is not within one.
+ipc_memory export_memory(void const* data, std::size_t bytes);
 
-/// Another process's memory, mapped while this object lives. It may not be freed over there before.
+/// Another process's memory, on the current device, mapped while this object lives. It may not be freed over there before.
 class imported_memory {
  public:
-  /// Throws device.10: the handle is of this very process, of another GPU, or of none.
-  explicit imported_memory(ipc_handle const& handle);
+  /// Throws device.10: the handle is of this very process, of another GPU, or of none, or the piece is not within its allocation.
+  explicit imported_memory(ipc_memory const& from);
   imported_memory(imported_memory const&) = delete;
   ~imported_memory();
   void* data() const noexcept { return data_; }
+  std::size_t bytes() const noexcept { return bytes_; }
 
  private:
-  void* data_ = nullptr;
+  void *base_ = nullptr, *data_ = nullptr;
+  std::size_t bytes_ = 0;
 };
 
 using nccl_id = std::array<std::byte, 128>;     ///< as ncclUniqueId
 /// Made by one process and given to all. Throws device.11 where NCCL cannot be loaded.
 nccl_id make_nccl_id();
 
-/// A communicator over processes. Making it waits for all of them.
+/// A communicator over processes, on the device that is current where it is made. Making it waits for all of them.
 class nccl_group {
  public:
   /// Throws device.11.
