@@ -117,7 +117,8 @@ template <class Grid, int D, int Warps, int Stages> VERBATIM_KERNEL void run(Gri
     VERBATIM_UNROLL
     for (int n = 0; n < leaf_type::column_blocks; ++n) {
       auto const result = [&](int e) { return so_far.total[h] > 0 ? quotient(so_far.value[n][e], so_far.total[h]) : 0.0f; };
-      g.store_pack(p.out, std::size_t(rows.of[h].query) * std::size_t(D) + std::size_t(leaf.column_of(n)), rounded_pair(result(2 * h), result(2 * h + 1)));
+      int const query = rows.of[h].query, column = query % p.heads * D + leaf.column_of(n);
+      g.store_pack(p.out, activation_at<bf16>(query / p.heads, column, p.heads * D, p.groups), rounded_pair(result(2 * h), result(2 * h + 1)));
     }
   }
 }

@@ -1,5 +1,6 @@
 // Larger shapes that a backend may recognise. Each has its reference meaning here, in the operations that every backend has;
 // a backend that offers the fused one is asked instead, and must give the same bits (tests/conformance/model.cpp).
+// What only products read (normed rows, attended ones, gated ones) may have a type of its own, which converts from rows.
 #pragma once
 #include <concepts>
 
@@ -8,8 +9,8 @@
 namespace verbatim {
 
 /// x += h w^T + bias.
-template <class Ops>
-void add_linear(Ops& o, typename Ops::rows x, typename Ops::rows h, typename Ops::matrix const& w,
+template <class Ops, class Operand>
+void add_linear(Ops& o, typename Ops::rows x, Operand h, typename Ops::matrix const& w,
                 typename Ops::vector const& bias) {
   if constexpr (requires { o.linear_add(x, h, w, bias); }) o.linear_add(x, h, w, bias);
   else o.add(x, o.linear(h, w, bias));
@@ -27,7 +28,7 @@ template <class Ops, class Heads> typename Ops::rows rope_append(Ops& o, Heads h
 }
 
 /// silu(gate(h)) * up(h).
-template <class Ops> typename Ops::rows gate_up(Ops& o, typename Ops::rows h, typename Ops::matrix const& w) {
+template <class Ops, class Operand> auto gate_up(Ops& o, Operand h, typename Ops::matrix const& w) {
   if constexpr (requires { o.gate_up_silu(h, w); }) return o.gate_up_silu(h, w);
   else return o.silu_mul(o.linear(h, w));
 }

@@ -33,6 +33,11 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
  public:
   using value = T;
   using rows = rows_of<T>;   ///< in device memory, without gaps
+  /// Rows that only products read: where those want tiles, in tiles of so many groups of eight rows (kernel/activations.hpp).
+  struct operand : rows {
+    operand(rows x, int groups = 0) : rows(x), groups(groups) {}
+    int groups;
+  };
   using matrix = cuda::device_matrix<executor, T, Linear::template tiled<T>>;
   using vector = cuda::device_vector<executor>;
   static constexpr guarantee offers = guarantee::batch_invariant;
@@ -99,15 +104,15 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     return x;
   }
 
-  rows rms_norm(rows x, vector const& w) {
-    rows const y = take(x.rows, x.columns);
+  operand rms_norm(rows x, vector const& w) {
+    operand const y = take_operand(x.rows, x.columns);
     if (x.rows == 0) return y;   // a step that only computes keys and values
-    executor_.launch(kernel::rms_norm_params<T>{all(x), w.all(), all(y), x.rows, x.columns, x.columns, config_.rms_eps});
+    executor_.launch(kernel::rms_norm_params<T>{all(x), w.all(), all(y), x.rows, x.columns, x.columns, config_.rms_eps, 1, y.groups});
     return y;
   }
 
   /// T(x w^T + bias); an empty bias is none.
-  rows linear(rows x, matrix const& w, vector const& bias = none) {
+  rows linear(operand x, matrix const& w, vector const& bias = none) {
     rows const y = take(x.rows, w.outputs());
     multiply<T>(x, w, bias, all(y));
     return y;
@@ -117,7 +122,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   void add(rows x, rows y) { executor_.launch(kernel::add_params<T>{all(x), all(y), x.rows, x.columns}); }
 
   /// x = T(x + T(h w^T + bias)).
-  void linear_add(rows x, rows h, matrix const& w, vector const& bias) requires(Linear::template tiled<T>) { multiply<T>(h, w, bias, all(x), all(x)); }
+  void linear_add(rows x, operand h, matrix const& w, vector const& bias) requires(Linear::template tiled<T>) { multiply<T>(h, w, bias, all(x), all(x)); }
 
   heads_of<T> split_heads(rows x, matrix const& qkv) const noexcept {
     auto const part = [&](int p) { return rows{x.data + qkv.offset(p), x.rows, qkv.rows(p), x.stride}; };
@@ -140,13 +145,13 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     return q;
   }
 
-  rows attend(rows q, step const&, int layer) {
-    rows const out = take(q.rows, q.columns);
+  operand attend(rows q, step const&, int layer) {
+    operand const out = take_operand(q.rows, q.columns);
     bool const windowed = config_.windowed.empty() || config_.windowed[std::size_t(layer)];
     auto const enqueue = [&](int first, int count, int longest, bool split) {
       if (count == 0) return;
       kernel::attention_params<T> const p{all(q), all(out), kv_of(layer), tables_.sequences(first, count), config_.heads, split ? count : q.rows, leaf_,
-                                          windowed ? config_.window : 0, longest, shape_.leaves, partial_};
+                                          windowed ? config_.window : 0, longest, shape_.leaves, partial_, out.groups};
       cuda::attention_step how{.positions = tables_.positions(), .split = split};
       if (split && shape_.runs > 0) how.runs = tables_.runs(), how.members = tables_.members(), how.shared_leaves = tables_.shared_leaves(), how.most_members = shape_.members;
       Attention::enqueue(executor_, p, how);
@@ -157,9 +162,9 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   }
 
   /// T(T(silu(gate)) * up) of [gate, up].
-  rows silu_mul(rows gate_up) {
-    rows const y = take(gate_up.rows, gate_up.columns / 2);
-    executor_.launch(kernel::silu_mul_params<T>{all(gate_up), all(y), y.rows, y.columns});
+  operand silu_mul(rows gate_up) {
+    operand const y = take_operand(gate_up.rows, gate_up.columns / 2);
+    executor_.launch(kernel::silu_mul_params<T>{all(gate_up), all(y), y.rows, y.columns, y.groups});
     return y;
   }
 
@@ -171,7 +176,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   }
 
   /// Stay in device memory; run() brings them to the host.
-  logits_view logits(rows x, matrix const& head) {
+  logits_view logits(operand x, matrix const& head) {
     if (x.rows > 0) multiply<float>(x, head, none, logits_);
     return {};
   }
@@ -230,8 +235,11 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   /// projection, or the norm, gate, up, their product and its projection.
   std::size_t workspace_room() const noexcept {
     std::size_t const hidden = std::size_t(config_.hidden), q = std::size_t(config_.heads * config_.head_dim), kv = std::size_t(config_.kv_heads * config_.head_dim);
-    std::size_t const attention = 2 * hidden + 3 * q + 2 * kv, feed_forward = 2 * hidden + 3 * std::size_t(config_.intermediate);
-    return (hidden + std::max(attention, feed_forward)) * std::size_t(limits_.tokens) + 2 * hidden * std::size_t(limits_.outputs) + 64 * 16;
+    std::size_t const inner = std::size_t(config_.intermediate), rows = std::size_t(limits_.tokens), outputs = std::size_t(limits_.outputs);
+    auto const operand = [](int n, int columns) { return operand_elements(n, columns, groups_of(n)); };
+    std::size_t const attention = operand(limits_.tokens, config_.hidden) + operand(limits_.tokens, int(q)) + (hidden + 2 * q + 2 * kv) * rows;
+    std::size_t const feed_forward = operand(limits_.tokens, config_.hidden) + operand(limits_.tokens, config_.intermediate) + (hidden + 2 * inner) * rows;
+    return hidden * rows + std::max(attention, feed_forward) + hidden * outputs + operand(limits_.outputs, config_.hidden) + 64 * 16;
   }
   std::size_t row_room() const noexcept {
     int const deepest = std::max({config_.hidden, config_.heads * config_.head_dim, config_.intermediate});
@@ -246,13 +254,25 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     return most;
   }
   /// Uninitialised rows, at a multiple of 128 bytes.
-  rows take(int count, int columns) noexcept {
-    T* const p = workspace_.data() + used_;
-    used_ += (std::size_t(count) * std::size_t(columns) + 63) / 64 * 64;
-    if (used_ > workspace_.size()) __builtin_trap();
-    return {p, count, columns, std::size_t(columns)};
+  rows take(int count, int columns) noexcept { return {take(std::size_t(count) * std::size_t(columns)), count, columns, std::size_t(columns)}; }
+  operand take_operand(int count, int columns) noexcept {
+    int const groups = groups_of(count);
+    return {{take(operand_elements(count, columns, groups)), count, columns, std::size_t(columns)}, groups};
   }
-  static kernel::global<T> all(rows x) noexcept { return {x.data, std::size_t(x.rows) * x.stride}; }
+  T* take(std::size_t elements) noexcept {
+    T* const p = workspace_.data() + used_;
+    used_ += (elements + 63) / 64 * 64;
+    if (used_ > workspace_.size()) __builtin_trap();
+    return p;
+  }
+  static constexpr int groups_of(int rows) noexcept {
+    if constexpr (Linear::template tiled<T>) return Linear::groups(rows);
+    else return 0;
+  }
+  static constexpr std::size_t operand_elements(int rows, int columns, int groups) noexcept {
+    return groups > 0 ? kernel::sm90::activation_elements(groups, columns) : std::size_t(rows) * std::size_t(columns);
+  }
+  static kernel::global<T> all(operand x) noexcept { return {x.data, operand_elements(x.rows, x.columns, x.groups)}; }
 
   void sample(std::span<kernel::sampling_row const> wanted) {
     std::copy(wanted.begin(), wanted.end(), host_wanted_.data());
@@ -261,8 +281,8 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     executor_.download(host_results_.data(), results_.data(), wanted.size() * sizeof(kernel::sampling_result));
   }
 
-  template <class Out> void multiply(rows x, matrix const& w, vector const& bias, kernel::global<Out> y, kernel::global<Out const> residual = {}) {
-    Linear::enqueue(executor_, cuda::product<T, Out>{all(x), w.all(), bias.all(), residual, y, x.rows, w.outputs(), w.columns()}, {scratch_rows_, scratch_partial_});
+  template <class Out> void multiply(operand x, matrix const& w, vector const& bias, kernel::global<Out> y, kernel::global<Out const> residual = {}) {
+    Linear::enqueue(executor_, cuda::product<T, Out>{all(x), w.all(), bias.all(), residual, y, x.rows, w.outputs(), w.columns(), x.groups}, {scratch_rows_, scratch_partial_});
   }
 
   model_config config_;

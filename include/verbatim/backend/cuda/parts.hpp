@@ -13,16 +13,17 @@ namespace verbatim::cuda {
 
 /// What a linear part enqueues one product by: y = Out(x w^T + bias), or y = Out(residual + Out(...)) where it says so.
 template <class T, class Out> struct product {
-  kernel::global<T const> x;          ///< [rows, k]
+  kernel::global<T const> x;          ///< [rows, k], or tiles
   kernel::global<T const> w;          ///< as the part keeps it
   kernel::global<float const> bias;   ///< [outputs], or empty
   kernel::global<Out const> residual; ///< [rows, outputs], or empty; may be y
   kernel::global<Out> y;              ///< [rows, outputs]
   int rows, outputs, k;
+  int groups = 0;                     ///< of x in tiles: those that the part asks for; 0: x is in rows. Parts whose weights are no tiles get rows
 };
 /// Scratch of a part, in device memory.
 template <class T> struct product_scratch {
-  kernel::global<T> rows;             ///< activations in another order
+  kernel::global<T> rows;             ///< activations that come in rows, in another order
   kernel::global<float> partial;
 };
 
@@ -55,6 +56,8 @@ struct tensor_linear {
   static constexpr int revision = 2;
   static constexpr int k_leaf = kernel::linear_leaf;
   template <class T> static constexpr bool tiled = std::is_same_v<T, bf16>;
+  /// Of eight rows, of the tiles that a product of so many rows reads.
+  static constexpr int groups(int rows) { return kernel::sm90::groups_for(rows, rows_of_block(rows)); }
   /// Elements of activations of at most `rows` rows, and of partial sums.
   template <class T> static constexpr std::size_t row_room(int rows, int k) {
     return tiled<T> ? kernel::sm90::activation_elements(kernel::sm90::groups_for(rows, 128), k) : 0;
@@ -67,20 +70,27 @@ struct tensor_linear {
     if constexpr (!tiled<T>) {
       fma_linear::enqueue(e, m, scratch);
     } else {
-      if (m.rows <= 8) multiply<8, 1>(e, m, scratch);
-      else if (m.rows <= 16) multiply<16, 1>(e, m, scratch);
-      else if (m.rows <= 32) multiply<32, 1>(e, m, scratch);
-      else if (m.rows <= 64) multiply<64, 1>(e, m, scratch);
-      else multiply<128, 2>(e, m, scratch);
+      switch (rows_of_block(m.rows)) {
+        case 8: return multiply<8, 1>(e, m, scratch);
+        case 16: return multiply<16, 1>(e, m, scratch);
+        case 32: return multiply<32, 1>(e, m, scratch);
+        case 64: return multiply<64, 1>(e, m, scratch);
+        default: return multiply<128, 2>(e, m, scratch);
+      }
     }
   }
 
  private:
+  static constexpr int rows_of_block(int rows) { return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : rows <= 64 ? 64 : 128; }
   template <int Rows, int Groups, class Executor, class T, class Out> static void multiply(Executor& e, product<T, Out> const& m, product_scratch<T> const& scratch) {
     namespace sm90 = kernel::sm90;
     int const groups = sm90::groups_for(m.rows, Rows), blocks = kernel::blocks_for(m.outputs, Groups * sm90::tile_outputs);
-    kernel::global<bf16> const x{scratch.rows.data, sm90::activation_elements(groups, m.k)};
-    e.launch(sm90::tile_activations{{m.x, x, m.rows, m.k}, groups});
+    kernel::global<bf16 const> x = m.x;
+    if (m.groups == 0) {   // rows of a kernel that stores no tiles
+      kernel::global<bf16> const tiles{scratch.rows.data, sm90::activation_elements(groups, m.k)};
+      e.launch(sm90::tile_activations{{m.x, tiles, m.rows, m.k}, groups});
+      x = tiles;
+    }
     int const leaves_each = m.rows <= policy::most_split_rows ? sm90::leaves_each_for(blocks, m.k, Executor::processors) : 0;
     sm90::linear_params<Out> const p{x, m.w, m.bias, m.residual, m.y, scratch.partial, m.rows, m.outputs, m.k, groups, leaves_each};
     e.launch(sm90::linear<Out, Rows, Groups>{p});
