@@ -5,8 +5,7 @@
 // product of 64 by N by 16 does not depend on N and the column; on a CPU that holds by construction, on a GPU it is to be tested.
 // Both operands come as tiles (tiles.hpp) by one kind of copy, contiguous, that tells a barrier: no tensor map and no store into what
 // products read, so nothing depends on a driver's encoding or on a fence in the loop. Not persistent: blocks are many and start with
-// weights, which they would fetch before the launch before has ended where launches overlap; no launch asks for that yet, and one that does
-// needs every kernel before it to wait, and none of them to write weights. Few rows: the floor is the bytes of w. Many: arithmetic.
+// weights, which they fetch before the launch before has ended. Few rows: the floor is the bytes of w. Many: arithmetic.
 #pragma once
 #include <utility>
 
@@ -207,7 +206,6 @@ template <class Out> constexpr launch_shape shape_of(merge_leaves<Out> const& p)
 }
 
 template <class Grid, class Out> VERBATIM_KERNEL void run(Grid g, merge_leaves<Out> const& p) {
-  settle(g);
   int const output = g.block_y() * merge_threads + g.thread(), row = g.block_x();
   if (output >= p.outputs) return;
   float total = 0;

@@ -36,11 +36,6 @@ constexpr std::size_t activation_elements(int groups, int k) { return std::size_
 /// Groups of rows that tiles of `each` rows read.
 constexpr int groups_for(int rows, int each) { return blocks_for(rows, each) * each / group_rows; }
 
-/// Waits for the launch before where the grid knows of one.
-template <class Grid> VERBATIM_KERNEL void settle(Grid g) {
-  if constexpr (requires { g.dependency_wait(); }) g.dependency_wait();
-}
-
 /// Where the bodies below take and put: [rows, k] in rows, or in tiles. k is a multiple of 8.
 struct tiles_params {
   global<bf16 const> from;
@@ -63,7 +58,6 @@ constexpr launch_shape shape_of(tile_activations const& p) { return {.x = k_tile
 
 /// A block has 64 rows by 64 of k, a thread two packs of them; eight threads a row, so reads are runs of 128 bytes.
 template <class Grid> VERBATIM_KERNEL void run(Grid g, tile_weights const& p) {
-  settle(g);
   for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
     int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
     if (row >= p.rows || k >= p.k) continue;
@@ -72,7 +66,6 @@ template <class Grid> VERBATIM_KERNEL void run(Grid g, tile_weights const& p) {
   }
 }
 template <class Grid> VERBATIM_KERNEL void run(Grid g, untile_weights const& p) {
-  settle(g);
   for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
     int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
     if (row >= p.rows || k >= p.k) continue;
@@ -90,7 +83,6 @@ struct tiled_embedding {
 };
 constexpr launch_shape shape_of(tiled_embedding const& p) { return {.x = p.rows, .threads = 128}; }
 template <class Grid> VERBATIM_KERNEL void run(Grid g, tiled_embedding const& p) {
-  settle(g);
   token const id = g.load(p.ids, g.block_x());
   for (int k = g.thread() * pack_size<bf16>; k < p.k; k += 128 * pack_size<bf16>) {
     full_pack<bf16> v{};
@@ -101,7 +93,6 @@ template <class Grid> VERBATIM_KERNEL void run(Grid g, tiled_embedding const& p)
 
 /// Rows that are not there become zeros.
 template <class Grid> VERBATIM_KERNEL void run(Grid g, tile_activations const& p) {
-  settle(g);
   for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
     int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
     if (row >= p.groups * group_rows) continue;
