@@ -83,14 +83,15 @@ template <class Grid, class T, int D> VERBATIM_KERNEL void run(Grid g, merge_att
 // --- one block for all leaves ------------------------------------------------------------------------------------------
 template <class T, int Queries, int D> struct row_attention : attention_params<T> {};
 
+/// Sequences side by side, then tiles: in one dimension, since others end at 65535.
 template <class T, int Queries, int D> constexpr launch_shape shape_of(row_attention<T, Queries, D> const& p) {
-  return {.x = p.of.count, .y = query_tiles(p, Queries), .threads = 128, .shared = leaf_layout<T, Queries, D>{p.leaf}.bytes()};
+  return {.x = p.of.count * query_tiles(p, Queries), .threads = 128, .shared = leaf_layout<T, Queries, D>{p.leaf}.bytes()};
 }
 
 template <class Grid, class T, int Queries, int D> VERBATIM_KERNEL void run(Grid g, row_attention<T, Queries, D> const& p) {
   constexpr int each = Queries * D / 128;   // results of a thread: element thread + 128 i is column % D of query / D
   static_assert(Queries * D % 128 == 0);
-  query_block const b = block_of_queries<Grid, T>(g, p, g.block_x(), g.block_y(), Queries);
+  query_block const b = block_of_queries<Grid, T>(g, p, g.block_x() % p.of.count, g.block_x() / p.of.count, Queries);
   if (b.count <= 0) return;
   leaf_attention<Grid, T, Queries, D> leaf(g, p.kv, p.of, b, p.leaf);
   leaf.stage(p.q, p.heads);

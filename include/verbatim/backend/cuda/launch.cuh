@@ -42,8 +42,7 @@ inline void note(cudaError_t e) noexcept {
 template <class Params> void enqueue(void* stream, Params const& p) noexcept {
   simt::launch_shape const shape = shape_of(p);
   static bool const ready = [] {
-    constexpr int most_shared = 227 * 1024;   // of a block, compute capability 9.0
-    note(cudaFuncSetAttribute(reinterpret_cast<void const*>(&entry<Params>), cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared));
+    note(cudaFuncSetAttribute(reinterpret_cast<void const*>(&entry<Params>), cudaFuncAttributeMaxDynamicSharedMemorySize, simt::most_shared));
     return true;
   }();
   static_cast<void>(ready);
