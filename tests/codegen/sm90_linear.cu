@@ -1,6 +1,6 @@
 // registers: 255
 // contains: wgmma.mma_async, cp.async.bulk, mbarrier.try_wait, griddepcontrol, setmaxnreg
-#include "verbatim/kernel/sm90/linear.hpp"
+#include "verbatim/kernel/sm90/merge.hpp"
 
 #include "launch.cuh"
 
@@ -19,6 +19,7 @@ VERBATIM_ENTRY(384, linear<float, 128, 2>);
 VERBATIM_ENTRY(160, linear<bf16, 128>);
 VERBATIM_ENTRY(128, merge_leaves<bf16>);
 VERBATIM_ENTRY(128, merge_leaves<float>);
+VERBATIM_ENTRY(256, merge_norm);
 VERBATIM_ENTRY(256, tile_weights);
 VERBATIM_ENTRY(256, untile_weights);
 VERBATIM_ENTRY(256, tile_activations);

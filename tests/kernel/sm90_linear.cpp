@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "verbatim/kernel/sm90/linear.hpp"
+#include "verbatim/kernel/sm90/merge.hpp"
 #include "verbatim/simt/host_sm90.hpp"
 
 using namespace verbatim;

@@ -44,7 +44,13 @@ template <class Grid, class T> VERBATIM_KERNEL void run(Grid g, add_params<T> co
   }
 }
 
-/// y = T(T(silu(gate)) * up) of rows [gate, up].
+/// T(T(silu(gate)) * up).
+template <class T> VERBATIM_KERNEL T gated(T gate, T up) {
+  float const x = to_float(gate), activated = quotient(x, sum(1.0f, math::exp(0.0f - x)));
+  return from_float<T>(product(rounded_to<T>(activated), to_float(up)));
+}
+
+/// y = gated(gate, up) of rows [gate, up].
 template <class T> struct silu_mul_params {
   global<T const> gate_up;  ///< [rows, 2 * width]
   global<T> y;              ///< [rows, width], or tiles
@@ -64,11 +70,7 @@ template <class Grid, class T> VERBATIM_KERNEL void run(Grid g, silu_mul_params<
     auto const gate = g.template load_pack<pack_size<T>>(p.gate_up, 2 * row + std::size_t(i));
     auto const up = g.template load_pack<pack_size<T>>(p.gate_up, 2 * row + std::size_t(p.width + i));
     full_pack<T> y;
-    for (int j = 0; j < pack_size<T>; ++j) {
-      float const x = to_float(gate.value[j]);
-      float const activated = quotient(x, sum(1.0f, math::exp(0.0f - x)));
-      y.value[j] = from_float<T>(product(rounded_to<T>(activated), to_float(up.value[j])));
-    }
+    for (int j = 0; j < pack_size<T>; ++j) y.value[j] = gated(gate.value[j], up.value[j]);
     g.store_pack(p.y, to, y);
   }
 }

@@ -50,9 +50,7 @@ template <class... Options> struct gqa {
   /// x += attention(h): h are the normed rows, x the residual.
   template <class Ops, class Operand>
   static void forward(Ops& o, weights<Ops> const& w, typename Ops::rows x, Operand h, step const& s, int layer) {
-    auto const heads = o.split_heads(o.linear(h, w.qkv, w.qkv_bias), w.qkv);
-    if constexpr (has<qk_norm>) o.head_norm(heads, w.q_norm, w.k_norm);
-    add_linear(o, x, o.attend(rope_append(o, heads, s, layer), s, layer), w.out, w.out_bias);
+    add_linear(o, x, o.attend(queries(o, h, w.qkv, w.qkv_bias, w.q_norm, w.k_norm, s, layer), s, layer), w.out, w.out_bias);
   }
 };
 

@@ -27,6 +27,19 @@ template <class Ops, class Heads> typename Ops::rows rope_append(Ops& o, Heads h
   }
 }
 
+/// Rotated queries of h, whose keys and values are appended to the cache. Heads are normed where the norms are not empty.
+template <class Ops, class Operand>
+typename Ops::rows queries(Ops& o, Operand h, typename Ops::matrix const& qkv, typename Ops::vector const& bias, typename Ops::vector const& q_norm,
+                           typename Ops::vector const& k_norm, step const& s, int layer) {
+  if constexpr (requires { o.queries(h, qkv, bias, q_norm, k_norm, s, layer); }) {
+    return o.queries(h, qkv, bias, q_norm, k_norm, s, layer);
+  } else {
+    auto const heads = o.split_heads(o.linear(h, qkv, bias), qkv);
+    if (!q_norm.empty()) o.head_norm(heads, q_norm, k_norm);
+    return rope_append(o, heads, s, layer);
+  }
+}
+
 /// silu(gate(h)) * up(h).
 template <class Ops, class Operand> auto gate_up(Ops& o, Operand h, typename Ops::matrix const& w) {
   if constexpr (requires { o.gate_up_silu(h, w); }) return o.gate_up_silu(h, w);
