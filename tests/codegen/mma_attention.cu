@@ -7,11 +7,11 @@
 using namespace verbatim;
 using namespace verbatim::kernel;
 
-VERBATIM_WIDE_ENTRY(128, mma_split_attention<128>);
-VERBATIM_WIDE_ENTRY(128, mma_split_attention<64>);
-VERBATIM_WIDE_ENTRY(128, mma_row_attention<128, 4>);
-VERBATIM_WIDE_ENTRY(256, mma_row_attention<128, 8>);
-VERBATIM_WIDE_ENTRY(128, mma_row_attention<64, 4>);
-VERBATIM_WIDE_ENTRY(256, mma_row_attention<64, 8>);
-VERBATIM_WIDE_ENTRY(128, mma_shared_attention<128>);
-VERBATIM_WIDE_ENTRY(128, mma_shared_attention<64>);
+VERBATIM_ENTRY(128, mma_split_attention<128>);
+VERBATIM_ENTRY(128, mma_split_attention<64>);
+VERBATIM_ENTRY(128, mma_row_attention<128, 4>);
+VERBATIM_ENTRY(256, mma_row_attention<128, 8>);
+VERBATIM_ENTRY(128, mma_row_attention<64, 4>);
+VERBATIM_ENTRY(256, mma_row_attention<64, 8>);
+VERBATIM_ENTRY(128, mma_shared_attention<128>);
+VERBATIM_ENTRY(128, mma_shared_attention<64>);

@@ -1,4 +1,4 @@
-// registers: 48
+// registers: 96
 #include "verbatim/kernel/rms_norm.hpp"
 #include "verbatim/kernel/rope_append.hpp"
 #include "verbatim/kernel/rowwise.hpp"

@@ -1,4 +1,4 @@
-// registers: 80
+// registers: 88
 #include "verbatim/kernel/sampling.hpp"
 
 #include "launch.cuh"

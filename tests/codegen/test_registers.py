@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Compiles every tests/codegen/*.cu for sm_90a and reads what ptxas says: no spills, registers within the unit's budget (its first
-line), a compile within SECONDS, instructions that its second line asks for ("// contains: a, b"), no complaint about wgmma. The machine code must not depend on -fmad: every fused multiply-add is written out, so that no
+line), a compile within SECONDS, instructions that its second line asks for ("// contains: a, b"), no complaint about wgmma, and in each
+kernel that is launched to overlap the wait for the launch before. The machine code must not depend on -fmad: every fused multiply-add is written out, so that no
 compiler decides where sums are rounded. Prints a line per kernel and the seconds of each unit. Without nvcc it skips, and says so; it says
 nothing about what runs on a GPU."""
 import os
@@ -59,13 +60,17 @@ def problems_of(unit, kernels, budget, seconds):
     return problems
 
 
-def missing(unit, nvcc):
+def missing(text, ptx):
     """Instructions that a unit's second line asks for and its PTX lacks."""
-    asked = CONTAINS.match(unit.read_text())
-    if not asked:
-        return []
-    done = subprocess.run([nvcc, "-arch=sm_90a", "-std=c++20", "-ptx", f"-I{INCLUDE}", f"-I{HERE}", str(unit), "-o", "-"], stdout=subprocess.PIPE, text=True)
-    return [name for name in asked[1].split(", ") if name not in done.stdout]
+    asked = CONTAINS.match(text)
+    return [name for name in asked[1].split(", ") if name not in ptx] if asked else []
+
+
+def rash(ptx):
+    """Kernels of the backend's entry that do not wait for the launch before, or never let the next one start."""
+    kernels = {piece.split("(", 1)[0].strip(): piece for piece in re.split(r"\.entry ", ptx)[1:]}
+    return [readable(name) for name, text in kernels.items()
+            if "4cuda5entryI" in name and not ("griddepcontrol.wait" in text and "griddepcontrol.launch_dependents" in text)]
 
 
 def code_of(cubin):
@@ -111,6 +116,9 @@ def check_itself():
     assert len(problems_of("u", kernels_of(log), 39, 91)) == 3
     assert WGMMA.findall("ptxas info : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized\n" + log) and not WGMMA.findall(log)
     assert CONTAINS.match("// registers: 1\n// contains: a, b.c\n")[1] == "a, b.c" and not CONTAINS.match("// registers: 1\n#include\n")
+    waits = "griddepcontrol.launch_dependents; griddepcontrol.wait;"
+    ptx = f".entry _ZN4cuda5entryIA(x) {{}} .entry _ZN4cuda5entryIB(x) {{ {waits} }} .entry other(x) {{}}"
+    assert missing("// registers: 1\n// contains: mma, other\n", ptx) == ["mma"] and len(rash(ptx)) == 1
     assert problems_of("u", [], 39, 1) and not problems_of("u", [("f", 39, 0, 0)], 39, 1)
 
 
@@ -130,7 +138,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             start = time.monotonic()
             done = subprocess.run([nvcc, "-arch=sm_90a", "-std=c++20", "-cubin", "-Xptxas", "-v", "-Werror", "all-warnings",
-                                   "-Xcompiler", "-Wall,-Wextra,-Werror", f"-I{INCLUDE}", f"-I{HERE}", "-MD", "-MF", f"{folder}/deps",
+                                   "-Xcompiler", "-Wall,-Wextra,-Werror", f"-I{INCLUDE}", f"-I{HERE}", "-MD", "-MF", f"{folder}/deps", "--keep", "--keep-dir", folder,
                                    str(unit), "-o", f"{folder}/out.cubin"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             seconds = time.monotonic() - start
             if done.returncode:
@@ -138,10 +146,12 @@ def main():
                 continue
             fused = contracted(nvcc, unit, folder)
             problems += [f"{unit.name}: not compiled with -fmad"] if fused is None else [f"{unit.name}: -fmad changes {name}" for name in fused]
+            ptx = pathlib.Path(f"{folder}/{unit.stem}.ptx").read_text()
             seen = re.findall(r"\S+", pathlib.Path(f"{folder}/deps").read_text())
         kernels = kernels_of(done.stdout)
         problems += [f"{unit.name}: ptxas says {line[:300]}" for line in WGMMA.findall(done.stdout)]
-        problems += [f"{unit.name}: no {name} in its PTX" for name in missing(unit, nvcc)]
+        problems += [f"{unit.name}: no {name} in its PTX" for name in missing(unit.read_text(), ptx)]
+        problems += [f"{unit.name}: {name} does not wait for the launch before, or is waited for to its end" for name in rash(ptx)]
         total += len(kernels)
         print(f"{unit.name}: {seconds:.1f} s, budget {budget} registers")
         for name, used, stack, spilled in kernels:

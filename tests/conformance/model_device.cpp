@@ -93,6 +93,7 @@ TEST_CASE("device model: what it has no kernels for is refused") {
     }
   };
   refused("[verbatim.device.3]", batch_invariant);
+  refused("[verbatim.device.14]", contract_of_leaves(8192));
   c.head_dim = 24;
   refused("[verbatim.device.1]");
   c.head_dim = 32, c.hidden = 70;

@@ -232,6 +232,17 @@ TEST_CASE("attention on tensor cores: exact within bounds, and the same bits in 
   check(problem<128>{.heads = 3, .kv_heads = 3, .leaf = 256, .window = 100, .common = 256, .sharpness = 13}, 262);
 }
 
+TEST_CASE("attention on tensor cores: batches may be large, and prompts long") {
+  attention_params<bf16> p{};
+  p.heads = 32, p.kv.kv_heads = 4, p.of.count = 4096, p.leaf = 256, p.max_rows = 1, p.max_leaves = 16;
+  auto const fits = [](launch_shape s) { return s.x > 0 && s.y <= simt::most_blocks && s.z <= simt::most_blocks; };
+  CHECK(fits(shape_of(mma_shared_attention<128>{p, {nullptr, 2048}, {}, 4096})));
+  CHECK(fits(shape_of(mma_split_attention<128>{p, {}})));
+  CHECK(fits(shape_of(merge_attention<bf16, 128>{p, {}})));
+  p.of.count = 2, p.max_rows = 1 << 20;
+  CHECK(fits(shape_of(mma_row_attention<128, 8>{p})));
+}
+
 TEST_CASE("attention on tensor cores: rounded weights add up to one") {
   problem<64> const p{.heads = 2, .kv_heads = 1, .leaf = 64, .window = 0, .common = 0, .sharpness = 0.3f, .kind = problem<64>::ones};
   auto const out = p.attend({{0, 0, 150}}, 16, form::rows, 0).out;

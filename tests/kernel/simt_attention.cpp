@@ -134,6 +134,13 @@ TEST_CASE("attention by leaf and by row: exact within bounds, and the same bits 
   check(problem<float, 32>{3, 1, 32, 20, {70, 9}}, 2e-6);   // a window that begins within a leaf
 }
 
+TEST_CASE("attention by row: prompts may be long") {
+  attention_params<float> p{};
+  p.heads = 32, p.kv.kv_heads = 8, p.of.count = 4, p.leaf = 256, p.max_rows = 1 << 20;
+  auto const shape = shape_of(row_attention<float, 8, 128>{p});
+  CHECK((shape.y <= simt::most_blocks && shape.z <= simt::most_blocks && shape.x == 4 * 8 * (1 << 19)));
+}
+
 TEST_CASE("attention by leaf and by row: exact within bounds, and the same bits however it was batched, bf16") {
   check(problem<bf16, 64>{6, 2, 32, 0, {37, 11}}, 0x1p-8);   // results are below 1.5: half a unit of bf16
 }

@@ -121,6 +121,9 @@ TEST_CASE("accesses outside a span or a place are found, and crooked packs") {
   CHECK(found({.threads = 32, .shared = 64}, [](host_grid g) { g.shared<float>({0, 16}).load_pack<4>(2); }) == defect::kind::misaligned);
   CHECK(found({.threads = 33}, [](host_grid) {}) == defect::kind::bad_launch);
   CHECK(found({.x = 0}, [](host_grid) {}) == defect::kind::bad_launch);
+  CHECK(found({.y = most_blocks + 1}, [](host_grid) {}) == defect::kind::bad_launch);
+  CHECK(found({.z = most_blocks + 1}, [](host_grid) {}) == defect::kind::bad_launch);
+  CHECK(found({.shared = most_shared + 16}, [](host_grid) {}) == defect::kind::bad_launch);
   CHECK_FALSE(found(one_block, [=](host_grid g) { g.store(span, g.thread(), g.load(span, g.thread()) + 1); }));
 }
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "catch.hpp"
-#include "verbatim/kernel/sm90/linear.hpp"
+#include "verbatim/kernel/sm90/merge.hpp"
 #include "verbatim/simt/host_sm90.hpp"
 
 using namespace verbatim;
@@ -67,7 +67,7 @@ template <class Out> struct product_of {
     if (with_bias) p.bias = bias;
     if (with_residual) p.residual = {residual.data() + first * outputs, std::size_t(count * outputs)};
     on_host(linear<Out, Rows, Groups>{p}, seed);
-    if (leaves_each > 0) on_host(merge_leaves<Out>{p}, seed);
+    if (leaves_each > 0) plain(merge_leaves<Out>{p}, seed);
     return y;
   }
   /// The worst error beyond what is allowed, which must not be positive. A leaf is a chain of fma, leaves are added: each of at most

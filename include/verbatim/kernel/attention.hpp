@@ -4,21 +4,31 @@
 // Cost: split reads each key and value once per kv head and writes (D + 2) floats a query and leaf: 1.6% of 256 keys of 128 in bf16.
 // row_attention reads a sequence's keys once per Queries queries; until tensor cores do it, its floor is arithmetic.
 #pragma once
+#include "verbatim/kernel/activations.hpp"
 #include "verbatim/kernel/attention_leaf.hpp"
 
 namespace verbatim::kernel {
 
 template <class T> struct attention_params {
   global<T const> q;     ///< [rows, heads, D]
-  global<T> out;         ///< [rows, heads, D]
+  global<T> out;         ///< [rows, heads, D], or tiles
   paged_kv<T> kv;
   sequences of;
   int heads, rows, leaf, window;   ///< leaf: a multiple of 16; window: positions that a row sees, 0: all
   int max_rows, max_leaves;        ///< of any sequence of the step: they size the grid, not the bits
   global<float> partial;           ///< split and merge: [rows, heads, max_leaves, D + 2]
+  int groups = 0;                  ///< of tiles (activations.hpp)
 };
 
 template <class T> VERBATIM_HD constexpr int group_of(attention_params<T> const& p) { return p.heads / p.kv.kv_heads; }
+
+/// Stores one column of head `query` % heads of row `query` / heads.
+template <int D, class Grid, class T> VERBATIM_KERNEL void store_result(Grid g, attention_params<T> const& p, int query, int column, T v) {
+  int const width = p.heads * D, row = query / p.heads, at = query % p.heads * D + column;
+  g.store(p.out, activation_at<T>(row, at, width, p.groups), v);
+  if constexpr (D < sm90::tile_k)   // the last head may be followed by as much that fills its tile up
+    if (at + D >= width && at + D < stored_columns(width, p.groups)) g.store(p.out, activation_at<T>(row, at + D, width, p.groups), T{});
+}
 
 /// Block `tile` of the queries of a sequence and kv head; its count is 0 or less where there are none.
 template <class Grid, class T> VERBATIM_KERNEL query_block block_of_queries(Grid g, attention_params<T> const& p, int sequence, int tile, int queries) {
@@ -67,20 +77,21 @@ template <class Grid, class T, int D> VERBATIM_KERNEL void run(Grid g, merge_att
     std::size_t const from = (query * std::size_t(p.max_leaves) + std::size_t(leaf)) * std::size_t(D + 2);
     so_far.merge(g.load(p.partial, from + D), g.load(p.partial, from + D + 1), g.load(p.partial, from + std::size_t(g.thread())));
   }
-  g.store(p.out, query * std::size_t(D) + std::size_t(g.thread()), from_float<T>(so_far.result()));
+  store_result<D>(g, p, int(query), g.thread(), from_float<T>(so_far.result()));
 }
 
 // --- one block for all leaves ------------------------------------------------------------------------------------------
 template <class T, int Queries, int D> struct row_attention : attention_params<T> {};
 
+/// Sequences side by side, then tiles: in one dimension, since others end at 65535.
 template <class T, int Queries, int D> constexpr launch_shape shape_of(row_attention<T, Queries, D> const& p) {
-  return {.x = p.of.count, .y = query_tiles(p, Queries), .threads = 128, .shared = leaf_layout<T, Queries, D>{p.leaf}.bytes()};
+  return {.x = p.of.count * query_tiles(p, Queries), .threads = 128, .shared = leaf_layout<T, Queries, D>{p.leaf}.bytes()};
 }
 
 template <class Grid, class T, int Queries, int D> VERBATIM_KERNEL void run(Grid g, row_attention<T, Queries, D> const& p) {
   constexpr int each = Queries * D / 128;   // results of a thread: element thread + 128 i is column % D of query / D
   static_assert(Queries * D % 128 == 0);
-  query_block const b = block_of_queries<Grid, T>(g, p, g.block_x(), g.block_y(), Queries);
+  query_block const b = block_of_queries<Grid, T>(g, p, g.block_x() % p.of.count, g.block_x() / p.of.count, Queries);
   if (b.count <= 0) return;
   leaf_attention<Grid, T, Queries, D> leaf(g, p.kv, p.of, b, p.leaf);
   leaf.stage(p.q, p.heads);
@@ -94,7 +105,7 @@ template <class Grid, class T, int Queries, int D> VERBATIM_KERNEL void run(Grid
   }
   for (int i = 0; i < each; ++i) {
     int const query = (g.thread() + 128 * i) / D, column = (g.thread() + 128 * i) % D;
-    if (query < b.count) g.store(p.out, b.column(query, p.heads, D) + std::size_t(column), from_float<T>(so_far[i].result()));
+    if (query < b.count) store_result<D>(g, p, int(b.column(query, p.heads, 1)), column, from_float<T>(so_far[i].result()));
   }
 }
 

@@ -63,7 +63,7 @@ template <int D, int Warps = 4, int Stages = 2> struct mma_row_attention : atten
 };
 
 template <int D, int Warps, int Stages> constexpr launch_shape shape_of(mma_row_attention<D, Warps, Stages> const& p) {
-  return {.x = p.of.count, .y = query_tiles(p, mma_tile::rows * Warps), .threads = Warps * warp_lanes,
+  return {.x = p.of.count * query_tiles(p, mma_tile::rows * Warps), .threads = Warps * warp_lanes,   // as row_attention
           .shared = ring_layout<D, Stages>::bytes + Warps * mma_tile::rows * mma_tile::pitch(D) * int(sizeof(bf16))};
 }
 
@@ -86,9 +86,9 @@ template <class Leaf> struct running_tile {
 
 template <class Grid, int D, int Warps, int Stages> VERBATIM_KERNEL void run(Grid g, mma_row_attention<D, Warps, Stages> const& p) {
   constexpr int queries_of_block = mma_tile::rows * Warps;
-  int const tiles = blocks_for(p.max_rows * group_of(p), queries_of_block), tile = g.block_y() % tiles;
+  int const tiles = blocks_for(p.max_rows * group_of(p), queries_of_block), number = g.block_x() / p.of.count, tile = number % tiles;
   // The last rows see most: they come first.
-  query_block const b = block_of_queries<Grid, bf16>(g, p, g.block_x(), g.block_y() - tile + tiles - 1 - tile, queries_of_block);
+  query_block const b = block_of_queries<Grid, bf16>(g, p, g.block_x() % p.of.count, number - tile + tiles - 1 - tile, queries_of_block);
   if (b.count <= 0) return;
   tile_rows const rows = rows_of(b, p.heads, g.thread() / warp_lanes * mma_tile::rows, g.thread() % warp_lanes);
   constexpr int pitch = mma_tile::pitch(D), n = pack_size<bf16>, elements = mma_tile::rows * pitch;
@@ -117,7 +117,8 @@ template <class Grid, int D, int Warps, int Stages> VERBATIM_KERNEL void run(Gri
     VERBATIM_UNROLL
     for (int n = 0; n < leaf_type::column_blocks; ++n) {
       auto const result = [&](int e) { return so_far.total[h] > 0 ? quotient(so_far.value[n][e], so_far.total[h]) : 0.0f; };
-      g.store_pack(p.out, std::size_t(rows.of[h].query) * std::size_t(D) + std::size_t(leaf.column_of(n)), rounded_pair(result(2 * h), result(2 * h + 1)));
+      int const query = rows.of[h].query, column = query % p.heads * D + leaf.column_of(n);
+      g.store_pack(p.out, activation_at<bf16>(query / p.heads, column, p.heads * D, p.groups), rounded_pair(result(2 * h), result(2 * h + 1)));
     }
   }
 }

@@ -18,7 +18,7 @@ template <int D, int Warps = 4, int Stages = 2> struct mma_shared_attention : at
 
 template <int D, int Warps, int Stages> constexpr launch_shape shape_of(mma_shared_attention<D, Warps, Stages> const& p) {
   int const tiles = blocks_for(p.max_members * group_of(p), mma_tile::rows * Warps);
-  return {.x = p.max_leaves, .y = int(p.runs.size) * tiles, .z = p.kv.kv_heads, .threads = Warps * warp_lanes,
+  return {.x = p.max_leaves * int(p.runs.size) * tiles, .y = p.kv.kv_heads, .threads = Warps * warp_lanes,
           .shared = ring_layout<D, Stages>::bytes + 16 * blocks_for(2 * Warps, 4)};
 }
 
@@ -46,12 +46,12 @@ VERBATIM_KERNEL tile_rows rows_of_members(Grid g, attention_params<bf16> const& 
 
 template <class Grid, int D, int Warps, int Stages> VERBATIM_KERNEL void run(Grid g, mma_shared_attention<D, Warps, Stages> const& p) {
   constexpr int queries_of_block = mma_tile::rows * Warps;
-  int const tiles = blocks_for(p.max_members * group_of(p), queries_of_block), first = g.block_y() % tiles * queries_of_block;
-  shared_run const together = g.load(p.runs, g.block_y() / tiles);
-  int const number = together.first_leaf + g.block_x(), base = number * p.leaf;
+  int const tiles = blocks_for(p.max_members * group_of(p), queries_of_block), unit = g.block_x() / p.max_leaves, first = unit % tiles * queries_of_block;
+  shared_run const together = g.load(p.runs, unit / tiles);
+  int const number = together.first_leaf + g.block_x() % p.max_leaves, kv_head = g.block_y(), base = number * p.leaf;
   if (number >= together.end_leaf || first >= together.count * group_of(p)) return;
   int const warp = g.thread() / warp_lanes;
-  tile_rows const rows = rows_of_members(g, p, p.members, together, g.block_z(), first + warp * mma_tile::rows);
+  tile_rows const rows = rows_of_members(g, p, p.members, together, kv_head, first + warp * mma_tile::rows);
 
   // What the rows of all warps see of the leaf; nothing else is read.
   auto const bounds = g.template shared<int>({ring_layout<D, Stages>::bytes, 2 * Warps});
@@ -67,7 +67,7 @@ template <class Grid, int D, int Warps, int Stages> VERBATIM_KERNEL void run(Gri
   if (begin >= end) return;
 
   int const pages_of = g.load(p.members, together.first) * p.of.pages_each;
-  key_ring<Grid, D, Stages, Warps * warp_lanes> ring(g, p.kv, p.of.pages, pages_of, g.block_z(), begin, end);
+  key_ring<Grid, D, Stages, Warps * warp_lanes> ring(g, p.kv, p.of.pages, pages_of, kv_head, begin, end);
   using queries_type = held_queries<Grid, D>;
   queries_type const queries(g, p.q, rows);
   mma_leaf<Grid, D, D, queries_type> leaf(g, rows, queries, 0);

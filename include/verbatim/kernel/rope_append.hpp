@@ -1,9 +1,12 @@
-// Rotary embedding of queries and keys, and the append of keys and values to the paged cache, in one pass over a row.
+// Rotary embedding of queries and keys, and the append of keys and values to the paged cache, in one pass; before them, where asked, what
+// a projection whose leaves several blocks computed leaves to do (sums, bias), and the norms of heads.
 // (a, b) -> (a cos - b sin, b cos + a sin), a and b being the halves of a head. In bf16, tables and each operation are rounded as
-// transformers does; in f32 the sum is an fma. Elementwise: the bits of the CPU backend (layout_invariant).
+// transformers does; in f32 the sum is an fma. Elementwise: the bits of the CPU backend (layout_invariant); sums of leaves and norms have
+// those of sm90::merge_leaves and rms_norm.hpp.
 // Rotated queries go to rows of their own, rotated keys to the cache alone. Cost: each byte once; `rope_table` once a step, not a layer.
 #pragma once
 #include "verbatim/kernel/paged_kv.hpp"
+#include "verbatim/kernel/rms_norm.hpp"
 
 namespace verbatim::kernel {
 
@@ -34,8 +37,16 @@ template <class T> struct rope_append_params {
   sequences of;
   paged_kv<T> kv;
   int rows, heads;
+  global<float const> q_norm{}, k_norm{};   ///< [head_dim], or empty: heads are not normed
+  float eps = 0;
+  global<float const> partial{}, bias{};    ///< [leaves, rows, columns of qkv] and [columns], or empty: qkv, which is not read then
+  int leaves = 0;
 };
-template <class T> constexpr launch_shape shape_of(rope_append_params<T> const& p) { return {.x = p.rows, .threads = 128}; }
+/// As many heads a block as its threads have packs for. Heads have a power of two of them, at most 32, and at least two.
+inline constexpr int head_threads = 128;
+template <class T> constexpr launch_shape shape_of(rope_append_params<T> const& p) {
+  return {.x = p.rows, .y = blocks_for((p.heads + 2 * p.kv.kv_heads) * p.kv.head_dim, head_threads * pack_size<T>), .threads = head_threads};
+}
 
 template <class T> struct rotated {
   T first, second;
@@ -49,27 +60,40 @@ template <class T> VERBATIM_KERNEL rotated<T> rotate(T first, T second, float c,
 }
 
 template <class Grid, class T> VERBATIM_KERNEL void run(Grid g, rope_append_params<T> const& p) {
-  int const row = g.block_x(), d = p.kv.head_dim, half = d / 2, position = g.load(p.positions, row), sequence = g.load(p.sequence_of, row);
+  constexpr int n = pack_size<T>;
+  int const row = g.block_x(), d = p.kv.head_dim, packs = d / n, position = g.load(p.positions, row), sequence = g.load(p.sequence_of, row);
   if (sequence < 0) return;
-  int const page = g.load(p.of.pages, sequence * p.of.pages_each + position / p.kv.page);
-  std::size_t const base = std::size_t(row) * std::size_t(p.heads + 2 * p.kv.kv_heads) * std::size_t(d);
-  for (int i = g.thread(); i < (p.heads + p.kv.kv_heads) * half; i += g.threads()) {
-    int const head = i / half, pair = i % half;
-    std::size_t const at = base + std::size_t(head) * std::size_t(d) + std::size_t(pair);
-    auto const r = rotate(g.load(p.qkv, at), g.load(p.qkv, at + std::size_t(half)), g.load(p.cosine, row * half + pair), g.load(p.sine, row * half + pair));
-    if (head < p.heads) {
-      std::size_t const to = (std::size_t(row) * std::size_t(p.heads) + std::size_t(head)) * std::size_t(d) + std::size_t(pair);
-      g.store(p.q, to, r.first);
-      g.store(p.q, to + std::size_t(half), r.second);
-    } else {
-      std::size_t const to = p.kv.at(page, head - p.heads, position % p.kv.page) + std::size_t(pair);
-      g.store(p.kv.keys, to, r.first);
-      g.store(p.kv.keys, to + std::size_t(half), r.second);
-    }
+  int const unit = g.block_y() * head_threads + g.thread(), head = unit / packs, i = unit % packs * n, columns = (p.heads + 2 * p.kv.kv_heads) * d;
+  bool const there = unit * n < columns, rotates = head < p.heads + p.kv.kv_heads;
+  full_pack<T> x{};
+  if (there && p.leaves == 0) x = g.template load_pack<n>(p.qkv, std::size_t(row) * std::size_t(columns) + std::size_t(unit * n));
+  if (there && p.leaves > 0) {
+    float total[n] = {};
+    for (int l = 0; l < p.leaves; ++l)
+      for (int first = 0; first < n; first += 4) {
+        auto const leaf = g.template load_pack<4>(p.partial, (std::size_t(l) * std::size_t(p.rows) + std::size_t(row)) * std::size_t(columns) + std::size_t(unit * n + first));
+        for (int j = 0; j < 4; ++j) total[first + j] = sum(total[first + j], leaf.value[j]);
+      }
+    for (int j = 0; j < n; ++j) x.value[j] = from_float<T>(p.bias.size > 0 ? sum(total[j], g.load(p.bias, unit * n + j)) : total[j]);
   }
-  std::size_t const v = base + std::size_t(p.heads + p.kv.kv_heads) * std::size_t(d);
-  for (int i = g.thread(); i < p.kv.kv_heads * d; i += g.threads())
-    g.store(p.kv.values, p.kv.at(page, i / d, position % p.kv.page) + std::size_t(i % d), g.load(p.qkv, v + std::size_t(i)));
+  if (p.q_norm.size > 0) {   // the tree of a warp that has this head alone: its other lanes add zeros
+    float squares = add_squares(x, 0.0f);
+    for (int m = packs / 2; m > 0; m /= 2) squares = sum(squares, g.shfl_xor(squares, m));
+    if (there && rotates) scale_pack(g, x, norm_scale(squares, d, p.eps), head < p.heads ? p.q_norm : p.k_norm, i);
+  }
+  // A pair's other element lies half a head on: another lane has it.
+  full_pack<T> y;
+  for (int j = 0; j < n; ++j) {
+    float const own = to_float(x.value[j]), other = g.shfl_xor(own, packs / 2);
+    bool const first = i < d / 2;
+    std::size_t const angle = std::size_t(row) * std::size_t(d / 2) + std::size_t(i % (d / 2) + j);
+    auto const r = rotate<T>(from_float<T>(first ? own : other), from_float<T>(first ? other : own), g.load(p.cosine, angle), g.load(p.sine, angle));
+    y.value[j] = first ? r.first : r.second;
+  }
+  if (!there) return;
+  if (head < p.heads) return g.store_pack(p.q, (std::size_t(row) * std::size_t(p.heads) + std::size_t(head)) * std::size_t(d) + std::size_t(i), y);
+  int const kv_head = (head - p.heads) % p.kv.kv_heads, page = g.load(p.of.pages, sequence * p.of.pages_each + position / p.kv.page);
+  g.store_pack(rotates ? p.kv.keys : p.kv.values, p.kv.at(page, kv_head, position % p.kv.page) + std::size_t(i), rotates ? y : x);
 }
 
 }  // namespace verbatim::kernel

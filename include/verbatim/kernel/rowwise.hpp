@@ -3,7 +3,7 @@
 // Widths and strides are multiples of pack_size<T>. Cost: every byte once; the floor is bandwidth.
 #pragma once
 #include "verbatim/core/token.hpp"
-#include "verbatim/kernel/values.hpp"
+#include "verbatim/kernel/activations.hpp"
 
 namespace verbatim::kernel {
 
@@ -44,26 +44,34 @@ template <class Grid, class T> VERBATIM_KERNEL void run(Grid g, add_params<T> co
   }
 }
 
-/// y = T(T(silu(gate)) * up) of rows [gate, up].
+/// T(T(silu(gate)) * up).
+template <class T> VERBATIM_KERNEL T gated(T gate, T up) {
+  float const x = to_float(gate), activated = quotient(x, sum(1.0f, math::exp(0.0f - x)));
+  return from_float<T>(product(rounded_to<T>(activated), to_float(up)));
+}
+
+/// y = gated(gate, up) of rows [gate, up].
 template <class T> struct silu_mul_params {
   global<T const> gate_up;  ///< [rows, 2 * width]
-  global<T> y;              ///< [rows, width]
+  global<T> y;              ///< [rows, width], or tiles
   int rows, width;
+  int groups = 0;           ///< of tiles (activations.hpp)
 };
 template <class T> constexpr launch_shape shape_of(silu_mul_params<T> const& p) { return {.x = p.rows, .threads = rowwise_threads}; }
 
 template <class Grid, class T> VERBATIM_KERNEL void run(Grid g, silu_mul_params<T> const& p) {
   std::size_t const row = std::size_t(g.block_x()) * std::size_t(p.width);
-  for (int i = g.thread() * pack_size<T>; i < p.width; i += g.threads() * pack_size<T>) {
+  for (int i = g.thread() * pack_size<T>; i < stored_columns(p.width, p.groups); i += g.threads() * pack_size<T>) {
+    std::size_t const to = activation_at<T>(g.block_x(), i, p.width, p.groups);
+    if (i >= p.width) {
+      g.store_pack(p.y, to, full_pack<T>{});
+      continue;
+    }
     auto const gate = g.template load_pack<pack_size<T>>(p.gate_up, 2 * row + std::size_t(i));
     auto const up = g.template load_pack<pack_size<T>>(p.gate_up, 2 * row + std::size_t(p.width + i));
     full_pack<T> y;
-    for (int j = 0; j < pack_size<T>; ++j) {
-      float const x = to_float(gate.value[j]);
-      float const activated = quotient(x, sum(1.0f, math::exp(0.0f - x)));
-      y.value[j] = from_float<T>(product(rounded_to<T>(activated), to_float(up.value[j])));
-    }
-    g.store_pack(p.y, row + std::size_t(i), y);
+    for (int j = 0; j < pack_size<T>; ++j) y.value[j] = gated(gate.value[j], up.value[j]);
+    g.store_pack(p.y, to, y);
   }
 }
 

@@ -48,11 +48,9 @@ template <class... Options> struct gqa {
       weight{"self_attn.k_norm.weight", &weights<Ops>::k_norm, shard::none, norm_shape, with_norm}};
 
   /// x += attention(h): h are the normed rows, x the residual.
-  template <class Ops>
-  static void forward(Ops& o, weights<Ops> const& w, typename Ops::rows x, typename Ops::rows h, step const& s, int layer) {
-    auto const heads = o.split_heads(o.linear(h, w.qkv, w.qkv_bias), w.qkv);
-    if constexpr (has<qk_norm>) o.head_norm(heads, w.q_norm, w.k_norm);
-    add_linear(o, x, o.attend(rope_append(o, heads, s, layer), s, layer), w.out, w.out_bias);
+  template <class Ops, class Operand>
+  static void forward(Ops& o, weights<Ops> const& w, typename Ops::rows x, Operand h, step const& s, int layer) {
+    add_linear(o, x, o.attend(queries(o, h, w.qkv, w.qkv_bias, w.q_norm, w.k_norm, s, layer), s, layer), w.out, w.out_bias);
   }
 };
 

@@ -23,8 +23,8 @@ struct swiglu {
       weight{"mlp.down_proj.weight", &weights<Ops>::down, shard::cols, down_shape}};
 
   /// x += feed_forward(h).
-  template <class Ops>
-  static void forward(Ops& o, weights<Ops> const& w, typename Ops::rows x, typename Ops::rows h) {
+  template <class Ops, class Operand>
+  static void forward(Ops& o, weights<Ops> const& w, typename Ops::rows x, Operand h) {
     add_linear(o, x, verbatim::gate_up(o, h, w.gate_up), w.down, w.no_bias);
   }
 };

@@ -41,6 +41,9 @@ template <class T> struct global {
   VERBATIM_HD constexpr operator global<U>() const { return {data, size}; }
 };
 
+/// What a launch on a GPU may have: blocks in y and in z, and bytes of shared memory of a block (compute capability 9.0).
+inline constexpr int most_blocks = 65535, most_shared = 227 * 1024;
+
 /// Blocks and threads of a launch, and the bytes of shared memory of a block.
 struct launch_shape {
   int x = 1, y = 1, z = 1;

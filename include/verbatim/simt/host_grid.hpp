@@ -126,7 +126,6 @@ static_assert(tensor_grid<host_grid>);
 
 /// Runs body(host_grid) for every thread of every block. Seed 0: in ascending order.
 template <class Body> void launch(launch_shape shape, Body const& body, std::uint64_t seed = 0) {
-  if (shape.x < 1 || shape.y < 1 || shape.z < 1) throw defect(defect::kind::bad_launch, "a launch without blocks");
   host_block block(shape, seed);
   std::vector<int> order(std::size_t(shape.x) * std::size_t(shape.y) * std::size_t(shape.z));
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = int(i);

@@ -2,7 +2,7 @@
 // (verbatim_cuda_kernels does).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
-#include "verbatim/kernel/sm90/linear.hpp"
+#include "verbatim/kernel/sm90/merge.hpp"
 
 #define VERBATIM_CUDA_PRODUCTS(Out)                                         \
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 8, 1>);          \
@@ -14,6 +14,7 @@
 
 VERBATIM_CUDA_PRODUCTS(verbatim::bf16);
 VERBATIM_CUDA_PRODUCTS(float);
+VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::merge_norm);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::tile_weights);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::untile_weights);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::tile_activations);

@@ -1,6 +1,11 @@
 // How a kernel body becomes a __global__ function and is launched: one template for all of them. A kernel says with block_threads
 // (256 where it does not) how many threads its blocks have at most; one block a processor is promised to ptxas, so that it may use all
 // registers. Kernels above 48 KiB of shared memory ask for it once.
+// Launches overlap (programmatic dependent launch, in graphs too): a kernel may start once all blocks of the one before have, and waits
+// for its end before it reads or writes anything that another kernel does. Every block of every kernel waits, so a kernel's end is the end
+// of all before it. The wait stands here, before the body; bodies for sm_90a wait themselves, as they ask for weights first. So a
+// kernel that writes weights must not be followed by a product at once: between them stands a copy, as at the start of a step, or a wait of
+// the host, neither of which overlaps.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -19,8 +24,13 @@ template <class Params> constexpr int block_threads_of() {
 }
 
 template <class Params> __global__ void __launch_bounds__(block_threads_of<Params>(), 1) entry(Params const p) {
-  if constexpr (requires { requires Params::needs_sm90; }) run(simt::cuda_sm90_grid{}, p);
-  else run(simt::cuda_grid{}, p);
+  if constexpr (requires { requires Params::needs_sm90; }) {
+    run(simt::cuda_sm90_grid{}, p);
+  } else {
+    cudaTriggerProgrammaticLaunchCompletion();   // as early as can be: who comes next waits for this kernel's end
+    cudaGridDependencySynchronize();
+    run(simt::cuda_grid{}, p);
+  }
 }
 
 template <class Params> int enqueue(void* stream, int device, Params const& p) noexcept {
@@ -28,13 +38,18 @@ template <class Params> int enqueue(void* stream, int device, Params const& p) n
   static std::atomic<std::uint64_t> ready = 0;   // a bit a device: attributes of functions are a device's own
   std::uint64_t const bit = device < 64 ? std::uint64_t(1) << device : 0;
   if ((ready.load(std::memory_order_relaxed) & bit) == 0) {
-    constexpr int most_shared = 227 * 1024;   // of a block, compute capability 9.0
-    if (cudaError_t const e = cudaFuncSetAttribute(reinterpret_cast<void const*>(&entry<Params>), cudaFuncAttributeMaxDynamicSharedMemorySize, most_shared); e != cudaSuccess) return e;
+    if (cudaError_t const e = cudaFuncSetAttribute(reinterpret_cast<void const*>(&entry<Params>), cudaFuncAttributeMaxDynamicSharedMemorySize, simt::most_shared); e != cudaSuccess) return e;
     ready.fetch_or(bit, std::memory_order_relaxed);
   }
   void* arguments[] = {const_cast<Params*>(&p)};
-  return cudaLaunchKernel(reinterpret_cast<void const*>(&entry<Params>), dim3(unsigned(shape.x), unsigned(shape.y), unsigned(shape.z)), dim3(unsigned(shape.threads)),
-                          arguments, std::size_t(shape.shared), static_cast<cudaStream_t>(stream));
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t how{};
+  how.gridDim = dim3(unsigned(shape.x), unsigned(shape.y), unsigned(shape.z)), how.blockDim = dim3(unsigned(shape.threads));
+  how.dynamicSmemBytes = std::size_t(shape.shared), how.stream = static_cast<cudaStream_t>(stream);
+  how.attrs = &overlap, how.numAttrs = 1;
+  return cudaLaunchKernelExC(&how, reinterpret_cast<void const*>(&entry<Params>), arguments);
 }
 
 }  // namespace verbatim::cuda

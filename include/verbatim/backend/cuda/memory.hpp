@@ -52,6 +52,8 @@ template <class Executor, class T, bool Tiled = false> class joined_tensor {
   int columns() const noexcept { return columns_; }
   int rows(int part) const noexcept { return offset_[std::size_t(part) + 1] - offset_[std::size_t(part)]; }
   int offset(int part) const noexcept { return offset_[std::size_t(part)]; }
+  /// In tiles, the two parts of a matrix that has two alternate (kernel/sm90/tiles.hpp); each is a multiple of eight rows then.
+  bool alternates() const noexcept { return Tiled && parts_ == 2; }
   /// Not where it is tiled.
   T* row(int part, int r) const noexcept { return values_.data() + std::size_t(offset(part) + r) * std::size_t(columns_); }
   std::size_t bytes() const noexcept { return values_.bytes(); }

@@ -33,6 +33,11 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
  public:
   using value = T;
   using rows = rows_of<T>;   ///< in device memory, without gaps
+  /// Rows that only products read: where those want tiles, in tiles of so many groups of eight rows (kernel/activations.hpp).
+  struct operand : rows {
+    operand(rows x, int groups = 0) : rows(x), groups(groups) {}
+    int groups;
+  };
   using matrix = cuda::device_matrix<executor, T, Linear::template tiled<T>>;
   using vector = cuda::device_vector<executor>;
   static constexpr guarantee offers = std::min(guarantee::batch_invariant, Linear::offers);
@@ -91,35 +96,51 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
 
   void begin(step const&) {
     used_ = 0;
-    executor_.launch(kernel::rope_table_params<T>{tables_.positions(), frequencies_, cosine_, sine_, shape_.rows, config_.head_dim / 2});
+    unmerged_ = {};
+    queue().launch(kernel::rope_table_params<T>{tables_.positions(), frequencies_, cosine_, sine_, shape_.rows, config_.head_dim / 2});
   }
 
   rows embed(matrix const& table, step const&) {
     rows const x = take(shape_.rows, config_.hidden);
-    if constexpr (Linear::template tiled<T>) executor_.launch(kernel::sm90::tiled_embedding{table.all(), tables_.ids(), all(x), x.rows, x.columns, table.outputs()});
-    else executor_.launch(kernel::embedding_params<T>{table.all(), tables_.ids(), all(x), x.rows, x.columns});
+    if constexpr (Linear::template tiled<T>) queue().launch(kernel::sm90::tiled_embedding{table.all(), tables_.ids(), all(x), x.rows, x.columns, table.outputs()});
+    else queue().launch(kernel::embedding_params<T>{table.all(), tables_.ids(), all(x), x.rows, x.columns});
     return x;
   }
 
-  rows rms_norm(rows x, vector const& w) {
-    rows const y = take(x.rows, x.columns);
+  operand rms_norm(rows x, vector const& w) {
+    operand const y = take_operand(x.rows, x.columns);
     if (x.rows == 0) return y;   // a step that only computes keys and values
-    executor_.launch(kernel::rms_norm_params<T>{all(x), w.all(), all(y), x.rows, x.columns, x.columns, config_.rms_eps});
+    if constexpr (Linear::template tiled<T>)
+      if (unmerged_.leaves_each > 0 && unmerged_.y.data == x.data && Linear::norms_merged(unmerged_.outputs, unmerged_.k)) {
+        executor_.launch(kernel::sm90::merge_norm{std::exchange(unmerged_, {}), w.all(), all(y), config_.rms_eps, y.groups});
+        return y;
+      }
+    queue().launch(kernel::rms_norm_params<T>{all(x), w.all(), all(y), x.rows, x.columns, x.columns, config_.rms_eps, 1, y.groups});
     return y;
   }
 
   /// T(x w^T + bias); an empty bias is none.
-  rows linear(rows x, matrix const& w, vector const& bias = none) {
+  rows linear(operand x, matrix const& w, vector const& bias = none) {
     rows const y = take(x.rows, w.outputs());
-    multiply<T>(x, w, bias, all(y));
+    Linear::enqueue(queue(), product_of<T>(x, w, bias, all(y)), scratch());
     return y;
   }
 
   /// x = T(x + y).
-  void add(rows x, rows y) { executor_.launch(kernel::add_params<T>{all(x), all(y), x.rows, x.columns}); }
+  void add(rows x, rows y) { queue().launch(kernel::add_params<T>{all(x), all(y), x.rows, x.columns}); }
 
-  /// x = T(x + T(h w^T + bias)).
-  void linear_add(rows x, rows h, matrix const& w, vector const& bias) requires(adds_residual) { multiply<T>(h, w, bias, all(x), all(x)); }
+  /// x = T(x + T(h w^T + bias)), or rounded once where the part does so. Where leaves are still to be merged, that waits: a norm of x may
+  /// come next, and does it too.
+  void linear_add(rows x, operand h, matrix const& w, vector const& bias) requires(adds_residual) {
+    auto p = product_of<T>(h, w, bias, all(x));
+    p.residual = all(x);
+    if constexpr (Linear::template tiled<T>) {
+      auto const started = Linear::start(queue(), p, scratch());
+      if (started.leaves_each > 0) unmerged_ = started;
+    } else {
+      Linear::enqueue(queue(), p, scratch());
+    }
+  }
 
   heads_of<T> split_heads(rows x, matrix const& qkv) const noexcept {
     auto const part = [&](int p) { return rows{x.data + qkv.offset(p), x.rows, qkv.rows(p), x.stride}; };
@@ -130,28 +151,43 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   void head_norm(heads_of<T> h, vector const& q_weight, vector const& k_weight) {
     for (auto [x, w] : {std::pair{h.q, &q_weight}, {h.k, &k_weight}}) {
       kernel::global<T> const heads{x.data, std::size_t(x.rows - 1) * x.stride + std::size_t(x.columns)};
-      executor_.launch(kernel::rms_norm_params<T>{heads, w->all(), heads, x.rows, config_.head_dim, int(x.stride), config_.rms_eps, x.columns / config_.head_dim});
+      queue().launch(kernel::rms_norm_params<T>{heads, w->all(), heads, x.rows, config_.head_dim, int(x.stride), config_.rms_eps, x.columns / config_.head_dim});
     }
   }
 
   /// Rotates q and k, stores k and v of the step's tokens in the pages of their sequences, and gives the queries.
   rows rope_append(heads_of<T> h, step const&, int layer) {
     rows const q = take(h.q.rows, h.q.columns);
-    executor_.launch(kernel::rope_append_params<T>{{h.q.data, std::size_t(h.q.rows) * h.q.stride}, all(q), cosine_, sine_, tables_.positions(), tables_.sequence_of(),
-                                                   tables_.sequences(0, shape_.sequences), kv_of(layer), h.q.rows, config_.heads});
+    queue().launch(append_of({h.q.data, std::size_t(h.q.rows) * h.q.stride}, q, layer));
     return q;
   }
 
-  rows attend(rows q, step const&, int layer) {
-    rows const out = take(q.rows, q.columns);
+  /// rope_append of the heads of linear(h, qkv, bias), normed where there are norms.
+  rows queries(operand h, matrix const& qkv, vector const& bias, vector const& q_norm, vector const& k_norm, step const&, int layer) {
+    rows const heads = take(h.rows, qkv.outputs()), q = take(h.rows, qkv.rows(0));
+    auto append = append_of(all(heads), q, layer);
+    append.q_norm = q_norm.all(), append.k_norm = k_norm.all(), append.eps = config_.rms_eps;
+    auto const p = product_of<T>(h, qkv, bias, all(heads));
+    if constexpr (Linear::template tiled<T>) {
+      auto const started = Linear::start(queue(), p, scratch());
+      if (started.leaves_each > 0) append.partial = started.partial, append.bias = started.bias, append.leaves = kernel::sm90::leaves_of(started.k);
+    } else {
+      Linear::enqueue(queue(), p, scratch());
+    }
+    executor_.launch(append);
+    return q;
+  }
+
+  operand attend(rows q, step const&, int layer) {
+    operand const out = take_operand(q.rows, q.columns);
     bool const windowed = config_.windowed.empty() || config_.windowed[std::size_t(layer)];
     auto const enqueue = [&](int first, int count, int longest, bool split) {
       if (count == 0) return;
       kernel::attention_params<T> const p{all(q), all(out), kv_of(layer), tables_.sequences(first, count), config_.heads, split ? count : q.rows, leaf_,
-                                          windowed ? config_.window : 0, longest, shape_.leaves, partial_};
+                                          windowed ? config_.window : 0, longest, shape_.leaves, partial_, out.groups};
       cuda::attention_step how{.positions = tables_.positions(), .split = split};
       if (split && shape_.runs > 0) how.runs = tables_.runs(), how.members = tables_.members(), how.shared_leaves = tables_.shared_leaves(), how.most_members = shape_.members;
-      Attention::enqueue(executor_, p, how);
+      Attention::enqueue(queue(), p, how);
     };
     enqueue(0, shape_.decoding, 1, partial_of(shape_.decoding, shape_.leaves) <= partial_.size());
     enqueue(shape_.decoding, shape_.sequences - shape_.decoding, shape_.longest, false);
@@ -159,22 +195,31 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   }
 
   /// T(T(silu(gate)) * up) of [gate, up].
-  rows silu_mul(rows gate_up) {
-    rows const y = take(gate_up.rows, gate_up.columns / 2);
-    executor_.launch(kernel::silu_mul_params<T>{all(gate_up), all(y), y.rows, y.columns});
+  operand silu_mul(rows gate_up) {
+    operand const y = take_operand(gate_up.rows, gate_up.columns / 2);
+    queue().launch(kernel::silu_mul_params<T>{all(gate_up), all(y), y.rows, y.columns, y.groups});
+    return y;
+  }
+
+  /// silu_mul(linear(h, [gate, up])) without the intermediate rows.
+  operand gate_up_silu(operand h, matrix const& w) requires(Linear::template tiled<T>) {
+    operand const y = take_operand(h.rows, w.outputs() / 2);
+    auto p = product_of<T>(h, w, none, all(y));
+    p.pairs = kernel::sm90::pairing::gated, p.y_groups = y.groups;
+    Linear::enqueue(queue(), p, scratch());
     return y;
   }
 
   /// The rows of x whose logits are wanted.
   rows output_rows(rows x, step const&) {
     rows const y = take(shape_.outputs, x.columns);
-    if (y.rows > 0) executor_.launch(kernel::embedding_params<T>{all(x), tables_.output_rows(), all(y), y.rows, y.columns});
+    if (y.rows > 0) queue().launch(kernel::embedding_params<T>{all(x), tables_.output_rows(), all(y), y.rows, y.columns});
     return y;
   }
 
   /// Stay in device memory; run() brings them to the host.
-  logits_view logits(rows x, matrix const& head) {
-    if (x.rows > 0) multiply<float>(x, head, none, logits_);
+  logits_view logits(operand x, matrix const& head) {
+    if (x.rows > 0) Linear::enqueue(queue(), product_of<float>(x, head, none, logits_), scratch());
     return {};
   }
 
@@ -213,6 +258,10 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
         throw error("device", 2, std::string(what) + " is " + std::to_string(n) + ", expected a multiple of " + std::to_string(simt::pack_size<T>) + " on this device");
     if (contract.k_leaf != Linear::k_leaf)
       throw error("device", 3, "the contract's k_leaf is " + std::to_string(contract.k_leaf) + ", that of this device's linear layers " + std::to_string(Linear::k_leaf));
+    if constexpr (requires { Attention::template shared_bytes<T>(1, 1, 1); })
+      if (int const bytes = Attention::template shared_bytes<T>(c.head_dim, contract.kv_leaf, limits.page); bytes > simt::most_shared)
+        throw error("device", 14, "the contract's kv_leaf is " + std::to_string(contract.kv_leaf) + ", for which attention would take " + std::to_string(bytes) +
+                                      " bytes of a block's shared memory, and there are " + std::to_string(simt::most_shared));
     return limits;
   }
 
@@ -232,8 +281,11 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   /// projection, or the norm, gate, up, their product and its projection.
   std::size_t workspace_room() const noexcept {
     std::size_t const hidden = std::size_t(config_.hidden), q = std::size_t(config_.heads * config_.head_dim), kv = std::size_t(config_.kv_heads * config_.head_dim);
-    std::size_t const attention = 2 * hidden + 3 * q + 2 * kv, feed_forward = 2 * hidden + 3 * std::size_t(config_.intermediate);
-    return (hidden + std::max(attention, feed_forward)) * std::size_t(limits_.tokens) + 2 * hidden * std::size_t(limits_.outputs) + 64 * 16;
+    std::size_t const inner = std::size_t(config_.intermediate), rows = std::size_t(limits_.tokens), outputs = std::size_t(limits_.outputs);
+    auto const operand = [](int n, int columns) { return operand_elements(n, columns, groups_of(n)); };
+    std::size_t const attention = operand(limits_.tokens, config_.hidden) + operand(limits_.tokens, int(q)) + (hidden + 2 * q + 2 * kv) * rows;
+    std::size_t const feed_forward = operand(limits_.tokens, config_.hidden) + operand(limits_.tokens, config_.intermediate) + (hidden + 2 * inner) * rows;
+    return hidden * rows + std::max(attention, feed_forward) + hidden * outputs + operand(limits_.outputs, config_.hidden) + 64 * 16;
   }
   std::size_t row_room() const noexcept {
     int const deepest = std::max({config_.hidden, config_.heads * config_.head_dim, config_.intermediate});
@@ -248,13 +300,25 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     return most;
   }
   /// Uninitialised rows, at a multiple of 128 bytes.
-  rows take(int count, int columns) noexcept {
-    T* const p = workspace_.data() + used_;
-    used_ += (std::size_t(count) * std::size_t(columns) + 63) / 64 * 64;
-    if (used_ > workspace_.size()) __builtin_trap();
-    return {p, count, columns, std::size_t(columns)};
+  rows take(int count, int columns) noexcept { return {take(std::size_t(count) * std::size_t(columns)), count, columns, std::size_t(columns)}; }
+  operand take_operand(int count, int columns) noexcept {
+    int const groups = groups_of(count);
+    return {{take(operand_elements(count, columns, groups)), count, columns, std::size_t(columns)}, groups};
   }
-  static kernel::global<T> all(rows x) noexcept { return {x.data, std::size_t(x.rows) * x.stride}; }
+  T* take(std::size_t elements) noexcept {
+    T* const p = workspace_.data() + used_;
+    used_ += (elements + 63) / 64 * 64;
+    if (used_ > workspace_.size()) __builtin_trap();
+    return p;
+  }
+  static constexpr int groups_of(int rows) noexcept {
+    if constexpr (Linear::template tiled<T>) return Linear::groups(rows);
+    else return 0;
+  }
+  static constexpr std::size_t operand_elements(int rows, int columns, int groups) noexcept {
+    return groups > 0 ? kernel::sm90::activation_elements(groups, columns) : std::size_t(rows) * std::size_t(columns);
+  }
+  static kernel::global<T> all(operand x) noexcept { return {x.data, operand_elements(x.rows, x.columns, x.groups)}; }
 
   void sample(std::span<kernel::sampling_row const> wanted) {
     std::copy(wanted.begin(), wanted.end(), host_wanted_.data());
@@ -263,8 +327,19 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     executor_.download(host_results_.data(), results_.data(), wanted.size() * sizeof(kernel::sampling_result));
   }
 
-  template <class Out> void multiply(rows x, matrix const& w, vector const& bias, kernel::global<Out> y, kernel::global<Out const> residual = {}) {
-    Linear::enqueue(executor_, cuda::product<T, Out>{all(x), w.all(), bias.all(), residual, y, x.rows, w.outputs(), w.columns()}, {scratch_rows_, scratch_partial_});
+  /// The executor, for a launch behind what waits to be merged.
+  executor& queue() {
+    if constexpr (Linear::template tiled<T>)
+      if (unmerged_.leaves_each > 0) executor_.launch(kernel::sm90::merge_leaves<T>{std::exchange(unmerged_, {})});
+    return executor_;
+  }
+  template <class Out> static cuda::product<T, Out> product_of(operand x, matrix const& w, vector const& bias, kernel::global<Out> y) {
+    using kernel::sm90::pairing;
+    return {all(x), w.all(), bias.all(), {}, y, x.rows, w.outputs(), w.columns(), x.groups, w.alternates() ? pairing::apart : pairing::none};
+  }
+  cuda::product_scratch<T> scratch() const noexcept { return {scratch_rows_, scratch_partial_}; }
+  kernel::rope_append_params<T> append_of(kernel::global<T const> qkv, rows q, int layer) const noexcept {
+    return {qkv, all(q), cosine_, sine_, tables_.positions(), tables_.sequence_of(), tables_.sequences(0, shape_.sequences), kv_of(layer), q.rows, config_.heads};
   }
 
   model_config config_;
@@ -283,6 +358,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   std::size_t used_ = 0;
   array<float> logits_;
   cuda::staging_array<executor, float> host_logits_;
+  kernel::sm90::linear_params<T> unmerged_{};   ///< a sum onto rows whose leaves wait to be merged, where leaves_each > 0
   array<T> scratch_rows_;
   array<float> scratch_partial_;
   array<kernel::sampling_row> wanted_;

@@ -6,23 +6,27 @@
 #include "verbatim/kernel/attention.hpp"
 #include "verbatim/kernel/linear.hpp"
 #include "verbatim/kernel/mma_attention_shared.hpp"
-#include "verbatim/kernel/sm90/linear.hpp"
+#include "verbatim/kernel/sm90/merge.hpp"
 #include "verbatim/numerics/contract.hpp"
 
 namespace verbatim::cuda {
 
-/// What a linear part enqueues one product by: y = Out(x w^T + bias), or y = Out(residual + Out(...)) where it says so.
+/// What a linear part enqueues one product by: y = Out(x w^T + bias), or y = Out(residual + Out(...)) where it says so. What is said of
+/// tiles and pairs is for parts whose weights are tiles.
 template <class T, class Out> struct product {
-  kernel::global<T const> x;          ///< [rows, k]
+  kernel::global<T const> x;          ///< [rows, k], or tiles
   kernel::global<T const> w;          ///< as the part keeps it
   kernel::global<float const> bias;   ///< [outputs], or empty
   kernel::global<Out const> residual; ///< [rows, outputs], or empty; may be y
   kernel::global<Out> y;              ///< [rows, outputs]
   int rows, outputs, k;
+  int groups = 0;                     ///< of x in tiles: those that the part asks for; 0: x is in rows
+  kernel::sm90::pairing pairs = kernel::sm90::pairing::none;
+  int y_groups = 0;                   ///< of y in tiles, of what is gated
 };
 /// Scratch of a part, in device memory.
 template <class T> struct product_scratch {
-  kernel::global<T> rows;             ///< activations in another order
+  kernel::global<T> rows;             ///< activations that come in rows, in another order
   kernel::global<float> partial;
 };
 
@@ -46,15 +50,20 @@ struct fma_linear {
   }
 };
 
-/// bf16 on Hopper's tensor cores, out of tiles; f32 by fma. The same leaves, other bits than fma_linear in bf16.
+/// bf16 on Hopper's tensor cores, out of tiles; f32 by fma. The same leaves, other bits than fma_linear in bf16. A part with tiled weights
+/// gives the groups of tiles that it reads, and starts products of which others may do the merge.
 struct tensor_linear {
   struct policy {
     static constexpr int most_split_rows = 64;   ///< beyond, there are blocks enough
+    /// Of sums of leaves of a row that one block merges and norms: about what it reads in the time of a launch (not measured).
+    static constexpr int most_norm_bytes = 64 * 1024;
   };
   static constexpr guarantee offers = guarantee::batch_invariant;
   static constexpr int revision = 2;
   static constexpr int k_leaf = kernel::linear_leaf;
   template <class T> static constexpr bool tiled = std::is_same_v<T, bf16>;
+  /// Of eight rows, of the tiles that a product of so many rows reads.
+  static constexpr int groups(int rows) { return kernel::sm90::groups_for(rows, rows_of_block(rows)); }
   /// Elements of activations of at most `rows` rows, and of partial sums.
   template <class T> static constexpr std::size_t row_room(int rows, int k) {
     return tiled<T> ? kernel::sm90::activation_elements(kernel::sm90::groups_for(rows, 128), k) : 0;
@@ -67,24 +76,39 @@ struct tensor_linear {
     if constexpr (!tiled<T>) {
       fma_linear::enqueue(e, m, scratch);
     } else {
-      if (m.rows <= 8) multiply<8, 1>(e, m, scratch);
-      else if (m.rows <= 16) multiply<16, 1>(e, m, scratch);
-      else if (m.rows <= 32) multiply<32, 1>(e, m, scratch);
-      else if (m.rows <= 64) multiply<64, 1>(e, m, scratch);
-      else multiply<128, 2>(e, m, scratch);
+      auto const p = start(e, m, scratch);
+      if (p.leaves_each > 0) e.launch(kernel::sm90::merge_leaves<Out>{p});
     }
   }
+  /// Enqueues all but the merge of a product, which is still to come where leaves_each > 0: by whom else merges, before the next product.
+  template <class Executor, class Out> static kernel::sm90::linear_params<Out> start(Executor& e, product<bf16, Out> const& m, product_scratch<bf16> const& scratch) {
+    switch (rows_of_block(m.rows)) {
+      case 8: return multiply<8, 1>(e, m, scratch);
+      case 16: return multiply<16, 1>(e, m, scratch);
+      case 32: return multiply<32, 1>(e, m, scratch);
+      case 64: return multiply<64, 1>(e, m, scratch);
+      default: return multiply<128, 2>(e, m, scratch);
+    }
+  }
+  /// Whether a block should merge and norm a whole row of a product.
+  static constexpr bool norms_merged(int outputs, int k) { return kernel::sm90::leaves_of(k) * outputs * int(sizeof(float)) <= policy::most_norm_bytes; }
 
  private:
-  template <int Rows, int Groups, class Executor, class T, class Out> static void multiply(Executor& e, product<T, Out> const& m, product_scratch<T> const& scratch) {
+  static constexpr int rows_of_block(int rows) { return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : rows <= 64 ? 64 : 128; }
+  template <int Rows, int Groups, class Executor, class Out>
+  static kernel::sm90::linear_params<Out> multiply(Executor& e, product<bf16, Out> const& m, product_scratch<bf16> const& scratch) {
     namespace sm90 = kernel::sm90;
     int const groups = sm90::groups_for(m.rows, Rows), blocks = kernel::blocks_for(m.outputs, Groups * sm90::tile_outputs);
-    kernel::global<bf16> const x{scratch.rows.data, sm90::activation_elements(groups, m.k)};
-    e.launch(sm90::tile_activations{{m.x, x, m.rows, m.k}, groups});
+    kernel::global<bf16 const> x = m.x;
+    if (m.groups == 0) {   // rows of a kernel that stores no tiles
+      kernel::global<bf16> const tiles{scratch.rows.data, sm90::activation_elements(groups, m.k)};
+      e.launch(sm90::tile_activations{{m.x, tiles, m.rows, m.k}, groups});
+      x = tiles;
+    }
     int const leaves_each = m.rows <= policy::most_split_rows ? sm90::leaves_each_for(blocks, m.k, Executor::processors) : 0;
-    sm90::linear_params<Out> const p{x, m.w, m.bias, m.residual, m.y, scratch.partial, m.rows, m.outputs, m.k, groups, leaves_each};
+    sm90::linear_params<Out> const p{x, m.w, m.bias, m.residual, m.y, scratch.partial, m.rows, m.outputs, m.k, groups, leaves_each, m.pairs, m.y_groups};
     e.launch(sm90::linear<Out, Rows, Groups>{p});
-    if (leaves_each > 0) e.launch(sm90::merge_leaves<Out>{p});
+    return p;
   }
 };
 
@@ -117,6 +141,12 @@ struct leaf_attention {
   static constexpr guarantee offers = guarantee::batch_invariant;
   static constexpr int revision = 1;
   static constexpr bool shares_prefixes = false;
+  /// Of shared memory that a block takes.
+  template <class T> static int shared_bytes(int head_dim, int leaf, int /*page*/) {
+    int bytes = 0;
+    with_head_dim(head_dim, [&]<int D>() { bytes = kernel::leaf_layout<T, policy::queries, D>{leaf}.bytes(); });
+    return bytes;
+  }
   template <class Executor, class T> static void enqueue(Executor& e, kernel::attention_params<T> const& p, attention_step const& s) {
     with_head_dim(p.kv.head_dim, [&]<int D>() {
       if (!s.split) return e.launch(kernel::row_attention<T, policy::queries, D>{p});
@@ -133,16 +163,22 @@ struct tensor_attention {
   static constexpr guarantee offers = guarantee::batch_invariant;
   static constexpr int revision = 2;
   static constexpr bool shares_prefixes = true;
+  template <class T> static int shared_bytes(int head_dim, int leaf, int page) {
+    return multiplies<T>(head_dim, leaf, page) ? 0 : leaf_attention::shared_bytes<T>(head_dim, leaf, page);   // tiles of 64 keys, whatever the leaf
+  }
   template <class Executor, class T> static void enqueue(Executor& e, kernel::attention_params<T> const& p, attention_step const& s) {
     if constexpr (std::is_same_v<T, bf16>)
-      if (p.leaf % 64 == 0 && p.kv.page % 16 == 0) {
+      if (multiplies<T>(p.kv.head_dim, p.leaf, p.kv.page)) {
         if (p.kv.head_dim == 64) return multiply<64>(e, p, s);
-        if (p.kv.head_dim == 128) return multiply<128>(e, p, s);
+        return multiply<128>(e, p, s);
       }
     leaf_attention::enqueue(e, p, s);
   }
 
  private:
+  template <class T> static constexpr bool multiplies(int head_dim, int leaf, int page) {
+    return std::is_same_v<T, bf16> && (head_dim == 64 || head_dim == 128) && leaf % 64 == 0 && page % 16 == 0;
+  }
   template <int D, class Executor> static void multiply(Executor& e, kernel::attention_params<bf16> const& p, attention_step const& s) {
     if (!s.split) {
       if (p.max_rows * kernel::group_of(p) > 64) e.launch(kernel::mma_row_attention<D, 8>{p});

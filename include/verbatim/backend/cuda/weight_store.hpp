@@ -40,7 +40,7 @@ template <class Executor> class weight_store {
     std::size_t const k = std::size_t(to.columns());
     int const all = to.rows(part), most = std::max(1, int(piece_bytes / sizeof(bf16) / k));
     auto const tile = [&](bf16 const* from, int first, int rows) {
-      executor_.launch(kernel::sm90::tile_weights{{{from, std::size_t(rows) * k}, to.all(), rows, int(k)}, to.offset(part) + first});
+      executor_.launch(kernel::sm90::tile_weights{{{from, std::size_t(rows) * k}, to.all(), rows, int(k)}, first_of(to, part) + first, to.alternates() ? part : -1});
     };
     bool const aligned = reinterpret_cast<std::uintptr_t>(t.data) % 16 == 0;   // for 16-byte loads; buckets promise less
     if (t.where == memory_space::device && t.type == dtype::bf16 && aligned) return tile(static_cast<bf16 const*>(t.data), 0, all);
@@ -56,7 +56,7 @@ template <class Executor> class weight_store {
   template <class Matrix> void read_tiles(bf16* to, Matrix const& from, int part, int row) {
     std::size_t const k = std::size_t(from.columns());
     make_bounce(k);
-    executor_.launch(kernel::sm90::untile_weights{{{from.all(), {bounce_.data(), k}, 1, int(k)}, from.offset(part) + row}});
+    executor_.launch(kernel::sm90::untile_weights{{{from.all(), {bounce_.data(), k}, 1, int(k)}, first_of(from, part) + row, from.alternates() ? part : -1}});
     read(to, static_cast<bf16 const*>(bounce_.data()), k);
   }
 
@@ -93,6 +93,7 @@ template <class Executor> class weight_store {
   }
 
  private:
+  template <class Matrix> static int first_of(Matrix const& m, int part) { return m.alternates() ? 0 : m.offset(part); }
   template <class F> static void with_elements(tensor const& t, F&& f) {
     if (t.type == dtype::f32) f(static_cast<float const*>(t.data));
     else if (t.type == dtype::bf16) f(static_cast<bf16 const*>(t.data));

@@ -1,17 +1,17 @@
-// y = T(x w^T + bias), or T(residual + T(x w^T + bias)), on Hopper's tensor cores. Weights are the operand of 64 rows and activations
+// y = T(x w^T + bias), or T(residual + T(x w^T + bias)), or the SiLU gate of two parts of it, on Hopper's tensor cores. Weights are the operand of 64 rows and activations
 // the other one, so one family of kernels serves 1 row and thousands. k is cut into leaves of `linear_leaf`; each is accumulated from
-// zero, 16 of k at a time in ascending order, and leaves add up in f32 in ascending order from zero, in one block or in `merge_leaves`.
+// zero, 16 of k at a time in ascending order, and leaves add up in f32 in ascending order from zero, in one block or when merged (merge.hpp).
 // Guarantee: an element's bits depend on its row of x and its row of w alone (batch_invariant), provided that the hardware's sum of a
 // product of 64 by N by 16 does not depend on N and the column; on a CPU that holds by construction, on a GPU it is to be tested.
 // Both operands come as tiles (tiles.hpp) by one kind of copy, contiguous, that tells a barrier: no tensor map and no store into what
 // products read, so nothing depends on a driver's encoding or on a fence in the loop. Not persistent: blocks are many and start with
-// weights, which they would fetch before the launch before has ended where launches overlap; no launch asks for that yet, and one that does
-// needs every kernel before it to wait, and none of them to write weights. Few rows: the floor is the bytes of w. Many: arithmetic.
+// weights, which they fetch before the launch before has ended. Few rows: the floor is the bytes of w. Many: arithmetic.
 #pragma once
 #include <utility>
 
+#include "verbatim/kernel/activations.hpp"
 #include "verbatim/kernel/linear.hpp"
-#include "verbatim/kernel/sm90/tiles.hpp"
+#include "verbatim/kernel/rowwise.hpp"
 
 namespace verbatim::kernel::sm90 {
 
@@ -22,6 +22,10 @@ using verbatim::kernel::linear_leaf;   // of k: also what the fma kernels have
 
 inline constexpr int leaf_tiles = linear_leaf / tile_k;
 
+/// What is stored of weights whose two parts alternate (tiles.hpp): the parts one behind the other, or the one gated by the other, in
+/// [rows, outputs / 2] or tiles. `none`: they have no such parts.
+enum class pairing { none, apart, gated };
+
 template <class Out> struct linear_params {
   global<bf16 const> x;        ///< tiles, `groups` groups of rows
   global<bf16 const> w;        ///< tiles
@@ -31,6 +35,8 @@ template <class Out> struct linear_params {
   global<float> partial;       ///< [leaves, rows, outputs] if leaves_each > 0
   int rows, outputs, k, groups;
   int leaves_each;             ///< of a block; 0: all of them, and no merge
+  pairing pairs = pairing::none;
+  int y_groups = 0;            ///< of tiles, of what is gated (activations.hpp)
 };
 
 VERBATIM_HD constexpr int leaves_of(int k) { return blocks_for(k, linear_leaf); }
@@ -42,12 +48,33 @@ constexpr int leaves_each_for(int blocks, int k, int processors) {
   return parts >= leaves ? 1 : blocks_for(leaves, parts);
 }
 
-/// What is done with a sum over all of k.
+/// Logits are not gated, which compilers are told.
+template <class Out> VERBATIM_HD constexpr bool gates(linear_params<Out> const& p) { return sizeof(Out) == 2 && p.pairs == pairing::gated; }
+
+/// The column of the result that an output is.
+template <class Out> VERBATIM_HD constexpr int column_of(linear_params<Out> const& p, int output) {
+  return p.pairs == pairing::none ? output : part_of(output) * (p.outputs / 2) + row_of(output);
+}
+/// What becomes of a sum over all of k.
+template <class Grid, class Out> VERBATIM_KERNEL Out finished(Grid g, linear_params<Out> const& p, int row, int output, float v) {
+  int const column = column_of(p, output);
+  if (p.bias.size > 0) v = sum(v, g.load(p.bias, column));
+  if (p.residual.size > 0) v = sum(to_float(g.load(p.residual, std::size_t(row) * std::size_t(p.outputs) + std::size_t(column))), rounded_to<Out>(v));
+  return from_float<Out>(v);
+}
 template <class Grid, class Out> VERBATIM_KERNEL void finish(Grid g, linear_params<Out> const& p, int row, int output, float v) {
-  std::size_t const at = std::size_t(row) * std::size_t(p.outputs) + std::size_t(output);
-  if (p.bias.size > 0) v = sum(v, g.load(p.bias, output));
-  if (p.residual.size > 0) v = sum(to_float(g.load(p.residual, at)), rounded_to<Out>(v));
-  g.store(p.y, at, from_float<Out>(v));
+  if (output >= p.outputs) return;
+  g.store(p.y, std::size_t(row) * std::size_t(p.outputs) + std::size_t(column_of(p, output)), finished<Grid, Out>(g, p, row, output, v));
+}
+/// The same of a gate, which `output` is, and of what it gates. All outputs of the last tile come here, also those that are not there:
+/// what they would be is zeros, which fill a tile of activations up.
+template <class Grid, class Out> VERBATIM_KERNEL void finish_gated(Grid g, linear_params<Out> const& p, int row, int output, float gate, float up) {
+  int const column = row_of(output), width = p.outputs / 2, stored = stored_columns(width, p.y_groups);
+  Out v{};
+  if (column < width) v = gated(finished<Grid, Out>(g, p, row, output, gate), finished<Grid, Out>(g, p, row, output + group_rows, up));
+  if (column < stored) g.store(p.y, activation_at<Out>(row, column, width, p.y_groups), v);
+  constexpr int each = tile_outputs / 2;   // columns of a tile of weights: half of those of a tile of activations
+  if (column + each >= width && column / each % 2 == 0 && column + each < stored) g.store(p.y, activation_at<Out>(row, column + each, width, p.y_groups), Out{});
 }
 
 template <int Rows, int Groups> struct linear_tile {
@@ -170,7 +197,9 @@ VERBATIM_KERNEL void multiply_stages(Grid g, linear<Out, Rows, Groups> const& p,
   unrolled<Rows / 2>([&](int e) {
     auto const at = simt::accumulator_element(g.thread(), e);
     int const row = work.row + at.column, output = first_output + at.row;
-    if (row < p.rows && output < p.outputs) finish<Grid, Out>(g, p, row, output, total[e]);
+    if (row >= p.rows) return;
+    if (!gates(p)) finish<Grid, Out>(g, p, row, output, total[e]);
+    else if (e / 2 % 2 == 0) finish_gated<Grid, Out>(g, p, row, output, total[e], total[e | 2]);   // eight outputs on
   });
 }
 
@@ -196,24 +225,6 @@ template <class Grid, class Out, int Rows, int Groups> VERBATIM_KERNEL void run(
     linear_work const work = work_of<Rows, Groups>(g, p);
     if (role < work.tiles) multiply_stages(g, p, work, role);
   }
-}
-
-/// y out of the sums of leaves, added in ascending order: what one block with all leaves would have stored.
-template <class Out> struct merge_leaves : linear_params<Out> {};
-
-inline constexpr int merge_threads = 128;
-template <class Out> constexpr launch_shape shape_of(merge_leaves<Out> const& p) {
-  return {.x = p.rows, .y = blocks_for(p.outputs, merge_threads), .threads = merge_threads};
-}
-
-template <class Grid, class Out> VERBATIM_KERNEL void run(Grid g, merge_leaves<Out> const& p) {
-  settle(g);
-  int const output = g.block_y() * merge_threads + g.thread(), row = g.block_x();
-  if (output >= p.outputs) return;
-  float total = 0;
-  for (int l = 0; l < leaves_of(p.k); ++l)
-    total = sum(total, g.load(p.partial, (std::size_t(l) * std::size_t(p.rows) + std::size_t(row)) * std::size_t(p.outputs) + std::size_t(output)));
-  finish<Grid, Out>(g, p, row, output, total);
 }
 
 }  // namespace verbatim::kernel::sm90

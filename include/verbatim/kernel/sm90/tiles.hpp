@@ -2,7 +2,7 @@
 // (simt/sm90.hpp). Weights are tiles of 64 outputs by 64 of k, 8 KiB, all k of a tile's outputs in sequence; activations have all
 // groups of eight rows of one run of k in sequence, so that a tile of any number of rows is one contiguous piece. What is missing
 // of an atom counts as zeros in weights, which change no sum; rows that are not there may hold anything.
-// Bodies here copy to and from rows; a kernel that makes activations may as well store them at `activation_pack`.
+// Bodies here copy to and from rows; kernels that make activations for a product store them here themselves (activations.hpp).
 // Cost: every byte read and written once; the floor is bandwidth.
 #pragma once
 #include "verbatim/core/token.hpp"
@@ -30,16 +30,18 @@ VERBATIM_HD constexpr std::size_t activation_pack(int row, int k, int groups) {
   return (std::size_t(k / tile_k) * std::size_t(groups) + std::size_t(row / group_rows)) * atom_packs + std::size_t(atom_pack(row, k));
 }
 
+/// Two parts of weights, a gate and what it gates, may alternate in groups of eight outputs: then a thread of a product has both of what it
+/// multiplies. The output that row `row` of part `part` is; part -1: of rows that lie one behind the other.
+VERBATIM_HD constexpr int output_of(int row, int part) { return part < 0 ? row : (row / group_rows * 2 + part) * group_rows + row % group_rows; }
+/// Where outputs of parts that alternate belong: the part, and the row of it.
+VERBATIM_HD constexpr int part_of(int output) { return output / group_rows % 2; }
+VERBATIM_HD constexpr int row_of(int output) { return output / (2 * group_rows) * group_rows + output % group_rows; }
+
 /// Elements that tiles of a matrix take.
 VERBATIM_HD constexpr std::size_t weight_elements(int outputs, int k) { return std::size_t(blocks_for(outputs, tile_outputs)) * std::size_t(k_tiles(k)) * weight_tile; }
 constexpr std::size_t activation_elements(int groups, int k) { return std::size_t(k_tiles(k)) * std::size_t(groups) * activation_group; }
 /// Groups of rows that tiles of `each` rows read.
 constexpr int groups_for(int rows, int each) { return blocks_for(rows, each) * each / group_rows; }
-
-/// Waits for the launch before where the grid knows of one.
-template <class Grid> VERBATIM_KERNEL void settle(Grid g) {
-  if constexpr (requires { g.dependency_wait(); }) g.dependency_wait();
-}
 
 /// Where the bodies below take and put: [rows, k] in rows, or in tiles. k is a multiple of 8.
 struct tiles_params {
@@ -48,7 +50,8 @@ struct tiles_params {
   int rows, k;
 };
 struct tile_weights : tiles_params {
-  int first = 0;   ///< the output that row 0 is. Only rows of `from` are written, so what else a tile holds must be zeros, or come too
+  int first = 0;    ///< the output that row 0 is, or, with a part, its row of that. Only rows of `from` are written, so what else a tile holds must be zeros, or come too
+  int part = -1;    ///< of two that alternate
 };
 struct untile_weights : tile_weights {};
 struct tile_activations : tiles_params {
@@ -63,20 +66,18 @@ constexpr launch_shape shape_of(tile_activations const& p) { return {.x = k_tile
 
 /// A block has 64 rows by 64 of k, a thread two packs of them; eight threads a row, so reads are runs of 128 bytes.
 template <class Grid> VERBATIM_KERNEL void run(Grid g, tile_weights const& p) {
-  settle(g);
   for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
     int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
     if (row >= p.rows || k >= p.k) continue;
     auto const v = g.template load_pack<pack_size<bf16>>(p.from, std::size_t(row) * std::size_t(p.k) + std::size_t(k));
-    g.store_pack(p.to, weight_pack(p.first + row, k, p.k) * pack_size<bf16>, v);
+    g.store_pack(p.to, weight_pack(output_of(p.first + row, p.part), k, p.k) * pack_size<bf16>, v);
   }
 }
 template <class Grid> VERBATIM_KERNEL void run(Grid g, untile_weights const& p) {
-  settle(g);
   for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
     int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
     if (row >= p.rows || k >= p.k) continue;
-    auto const v = g.template load_pack<pack_size<bf16>>(p.from, weight_pack(p.first + row, k, p.k) * pack_size<bf16>);
+    auto const v = g.template load_pack<pack_size<bf16>>(p.from, weight_pack(output_of(p.first + row, p.part), k, p.k) * pack_size<bf16>);
     g.store_pack(p.to, std::size_t(row) * std::size_t(p.k) + std::size_t(k), v);
   }
 }
@@ -90,7 +91,6 @@ struct tiled_embedding {
 };
 constexpr launch_shape shape_of(tiled_embedding const& p) { return {.x = p.rows, .threads = 128}; }
 template <class Grid> VERBATIM_KERNEL void run(Grid g, tiled_embedding const& p) {
-  settle(g);
   token const id = g.load(p.ids, g.block_x());
   for (int k = g.thread() * pack_size<bf16>; k < p.k; k += 128 * pack_size<bf16>) {
     full_pack<bf16> v{};
@@ -101,7 +101,6 @@ template <class Grid> VERBATIM_KERNEL void run(Grid g, tiled_embedding const& p)
 
 /// Rows that are not there become zeros.
 template <class Grid> VERBATIM_KERNEL void run(Grid g, tile_activations const& p) {
-  settle(g);
   for (int i = g.thread(); i < tile_outputs * row_packs; i += tiles_threads) {
     int const row = g.block_y() * tile_outputs + i / row_packs, k = g.block_x() * tile_k + i % row_packs * pack_size<bf16>;
     if (row >= p.groups * group_rows) continue;
