@@ -213,6 +213,9 @@ TEST_CASE("sampling/chain: score_token has the bits of a chain that changes noth
   auto const taken = full::take(r, y, picked.id, b);
   auto const scored = score_token(row, picked.id, c);
   CHECK(x == row);
+  CHECK(!full::changes(r));
+  for (sampling_params other : {sampling_params{.temperature = 0.5f}, {.top_p = 0.9f}, {.top_k = 3}, {.min_p = 0.1f}, {.logit_bias = {{3, 1.0f}}}})
+    CHECK(full::changes(full::prepare(other, {}, 17)));
   CHECK(std::memcmp(&picked, &taken, sizeof picked) == 0);
   CHECK(std::memcmp(&picked, &scored, sizeof picked) == 0);
   CHECK(std::memcmp(a.data(), b.data(), 5 * sizeof(score)) == 0);

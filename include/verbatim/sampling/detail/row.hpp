@@ -81,8 +81,8 @@ inline constexpr int row_revision = 3;
   return -1;
 }
 
-/// 1 + how many are greater + how many are equal with a lower id.
-[[gnu::noinline]] inline int rank_of(std::span<float const> row, token id) noexcept {
+/// 1 + how many are greater + how many are equal with a lower id. Nothing is greater than the peak.
+[[gnu::noinline]] inline int rank_of(std::span<float const> row, float peak, token id) noexcept {
   float const x = row[std::size_t(id)];
   int rank = 1;
   auto const before = row.first(std::size_t(id)), after = row.subspan(std::size_t(id) + 1);
@@ -92,6 +92,7 @@ inline constexpr int row_revision = 3;
     return rank;
   }
   each_block(before, masked, [&](float_lanes const& v, std::size_t) { rank += std::popcount(mask_at_least(v, x)); });
+  if (x == peak) return rank;
   float const above = next_above(x);
   each_block(after, masked, [&](float_lanes const& v, std::size_t) { rank += std::popcount(mask_at_least(v, above)); });
   return rank;
@@ -133,7 +134,7 @@ inline sampled report(std::span<float const> row, float peak, token id, std::spa
   double const log_total = log_sum(row, peak);
   largest(row, top);
   for (score& s : top) s.value = logprob_of(s.value, peak, log_total);
-  return {id, logprob_of(row[std::size_t(id)], peak, log_total), rank_of(row, id)};
+  return {id, logprob_of(row[std::size_t(id)], peak, log_total), rank_of(row, peak, id)};
 }
 
 }  // namespace verbatim::detail
