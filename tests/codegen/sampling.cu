@@ -1,4 +1,4 @@
-// registers: 88
+// registers: 128
 #include "verbatim/kernel/sampling.hpp"
 
 #include "launch.cuh"
@@ -6,4 +6,6 @@
 using namespace verbatim;
 using namespace verbatim::kernel;
 
-VERBATIM_ENTRY(512, sample_rows);
+VERBATIM_WIDE_ENTRY(512, sample_cuts);
+VERBATIM_WIDE_ENTRY(256, sample_draws);
+VERBATIM_WIDE_ENTRY(256, sample_sums);

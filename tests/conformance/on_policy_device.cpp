@@ -2,6 +2,7 @@
 // the schedule. The engine is the one that a GPU runs, kernel for kernel, but for who runs the kernels; schedules are small.
 #include "schedules.hpp"
 #include "../engines.hpp"
+#include "verbatim/engine/device_sampling.hpp"
 
 using namespace schedules;
 
@@ -26,6 +27,20 @@ template <class P> counts check(char const* type, int count, std::uint32_t seed)
 
 }  // namespace
 
+TEST_CASE("on policy: a device finishes rows that need nothing of the host's") {
+  using verbatim::sampling_params, verbatim::kernel::sampling_row;
+  auto const finishes = [](sampling_params const& p, verbatim::row_history const& h = {}) {
+    return verbatim::detail::sampling_row_of(p, h, 7, -1, false).wanted == sampling_row::what::sample;
+  };
+  CHECK((finishes({}) && finishes({.temperature = 0}) && finishes({.temperature = 0.7f, .top_p = 0.9f, .top_k = 20, .min_p = 0.1f, .min_tokens = 3})));
+  std::uint16_t const counts[8] = {};
+  verbatim::token const stop[] = {2};
+  CHECK(!finishes({.logit_bias = {{3, 1.0f}}}));
+  CHECK(!finishes({.bad_words = {{1, 2}}}));
+  CHECK(!finishes({.min_tokens = 3}, {.stop_tokens = stop}));
+  CHECK(!finishes({.repetition_penalty = 1.1f}, {.output_counts = counts}));
+  CHECK(!finishes({.presence_penalty = 0.1f}, {.output_counts = counts}));
+}
 TEST_CASE("on policy: the kernels of CUDA devices") {
   counts const wide = check<test_engines::emulated_llama_f32>("float32", 2, 1), narrow = check<test_engines::emulated_llama_bf16>("bfloat16", 5, 2);
   for (long counts::*seen : {&counts::replayed, &counts::forks, &counts::cancelled, &counts::preemptions, &counts::hits}) CHECK(wide.*seen + narrow.*seen > 0);

@@ -162,6 +162,25 @@ TEST_CASE("a butterfly and a tree through shared memory give the sum, in all ord
   }
 }
 
+TEST_CASE("the last of several blocks to arrive finds what the others left, in all orders, and the counters at 0") {
+  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+    std::vector<int> parts(3 * 5), sums(3, -1);
+    std::vector<unsigned> counters(3);
+    global<int> const part{parts.data(), parts.size()}, sum{sums.data(), sums.size()};
+    global<unsigned> const arrived{counters.data(), counters.size()};
+    launch({.x = 3, .y = 5}, [=](host_grid g) {
+      if (g.thread() != 0) return;
+      g.store(part, g.block_x() * 5 + g.block_y(), 1 << g.block_y());
+      if (!g.last_to_arrive(arrived, g.block_x(), 5)) return;
+      int all = 0;
+      for (int i = 0; i < 5; ++i) all += g.load(part, g.block_x() * 5 + i);
+      g.store(sum, g.block_x(), all);
+    }, seed);
+    CHECK(sums == std::vector<int>(3, 31));
+    CHECK(counters == std::vector<unsigned>(3, 0));
+  }
+}
+
 TEST_CASE("an executor that threw runs the next launch") {
   for (int i = 0; i < 20; ++i) CHECK_THROWS_AS(launch(one_block, [](host_grid g) { if (g.thread() == 5) throw defect(defect::kind::race, "own"); g.sync(); }), defect);
   CHECK_FALSE(found(one_block, [](host_grid g) { g.sync(); }));

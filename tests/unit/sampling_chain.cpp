@@ -183,6 +183,26 @@ TEST_CASE("sampling/chain equals a sorted double-precision reference on random r
   CHECK(checked > 450);
 }
 
+TEST_CASE("sampling/chain: a row's sum does not depend on the order of its parts") {
+  CHECK(units_of(1) == std::uint64_t(1) << 42);
+  CHECK(units_of(0x1.8p-42f) == 2);   // to the nearest
+  CHECK(units_of(0x1.7p-43f) == 1);
+  CHECK(value_of_units(units_of(7.5f) + units_of(0x1p-42f)) == 7.5 + 0x1p-42);
+  for (std::size_t n : {1u, 127u, 128u, 1000u, 20000u, 151936u}) {
+    auto row = random_row(n, unsigned(n));
+    float const peak = detail::finite_peak(row);
+    double want = 0;
+    for (float x : row) want += std::exp(double(x) - double(peak));
+    double const log_sum = detail::log_sum(row, peak);
+    CHECK(log_sum == Approx(std::log(want)).margin(3e-7));
+    auto const part = [&](std::size_t i) { return row.begin() + std::ptrdiff_t(128 * i); };
+    std::size_t const whole = n / 128;
+    for (std::size_t i = 1; i < whole; ++i) std::swap_ranges(part(i), part(i + 1), part(i / 2));
+    if (n % 128 <= 16) std::reverse(part(whole), row.end());
+    CHECK(detail::log_sum(row, peak) == log_sum);
+  }
+}
+
 TEST_CASE("sampling/chain: score_token has the bits of a chain that changes nothing") {
   auto const row = random_row(5001, 3);
   std::vector<score> a(5), b(5), c(5);
@@ -194,6 +214,9 @@ TEST_CASE("sampling/chain: score_token has the bits of a chain that changes noth
   auto const taken = full::take(r, y, picked.id, b);
   auto const scored = score_token(row, picked.id, c);
   CHECK(x == row);
+  CHECK(!full::changes(r));
+  for (sampling_params other : {sampling_params{.temperature = 0.5f}, {.top_p = 0.9f}, {.top_k = 3}, {.min_p = 0.1f}, {.logit_bias = {{3, 1.0f}}}})
+    CHECK(full::changes(full::prepare(other, {}, 17)));
   CHECK(std::memcmp(&picked, &taken, sizeof picked) == 0);
   CHECK(std::memcmp(&picked, &scored, sizeof picked) == 0);
   CHECK(std::memcmp(a.data(), b.data(), 5 * sizeof(score)) == 0);

@@ -84,6 +84,16 @@ TEST_CASE("sampling/gumbel noise has the moments of Gumbel's law") {
   CHECK(least_word < double(noise_bound));
 }
 
+TEST_CASE("sampling/gumbel: the upper bits of a number bound its noise") {
+  gumbel_noise const noise{philox_key_of(5), 3};
+  int beyond = 0;
+  for (std::uint32_t upper = 0; upper < 65536; ++upper)
+    for (token id : {token(upper), token(3 * upper + 1)}) beyond += double(least_noise(upper)) > noise.value(id, upper);
+  CHECK(beyond == 0);
+  CHECK(double(least_noise(65535)) < -std::log(-std::log(0x1p-49)));
+  for (std::uint32_t upper : {0u, 1u, 100u, 0x3ffeu}) CHECK(double(least_noise(upper)) > -std::log(-std::log1p(-double(upper + 1) * 0x1p-16)) - 0.3);
+}
+
 TEST_CASE("sampling/gumbel: skipping what cannot win changes no draw, and any cut into tiles merges to the same") {
   std::mt19937 r(5);
   for (int round = 0; round < 400; ++round) {

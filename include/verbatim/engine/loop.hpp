@@ -235,6 +235,11 @@ template <class P> class loop {
     };
     logprobs_mode const mode = c.owner->ask().logprobs;
     if (mode == logprobs_mode::processed) return {draw(row, top), 0, given >= 0};
+    if constexpr (requires { { sampler::changes(stages) } -> std::same_as<bool>; })
+      if (!sampler::changes(stages)) {   // both are the model's own
+        sampled const s = draw(row, top);
+        return {s, s.logprob, given >= 0};
+      }
     auto const copy = second_row(row.size());
     std::copy(row.begin(), row.end(), copy.begin());
     bool const raw_only = mode == logprobs_mode::raw;

@@ -1,117 +1,124 @@
-// A row of logits as its processed values, and what a block finds out about it: the largest value, thresholds, the sum of exponentials.
-// Every thread gets the same answers. Orders: a sum of doubles that rounds has the host's (sampling/detail/row.hpp); counts, and masses
-// in units of 2^-35, are integers.
+// The largest threshold whose upper set {x >= t} reaches a count or a mass, found by one block. Eight pivots a pass over the row narrow
+// the range, until what lies in it has room in shared memory; what is above counts as a number from then on. Counts, and masses in units
+// of 2^-35, are integers: which pivots were looked at, and who held what, does not show.
+// Cost: a row that is no stranger takes two or three passes, from the second-level cache, and about ten rounds over the few left.
 #pragma once
-#include "verbatim/kernel/values.hpp"
-#include "verbatim/numerics/log.hpp"
-#include "verbatim/numerics/ordered.hpp"
+#include "verbatim/kernel/logit_row.hpp"
 
 namespace verbatim::kernel {
 
-/// Logits over the temperature; those below `cut` are masked.
-template <class Grid> struct logit_row {
-  Grid g;
-  global<float const> logits;
-  std::size_t first;
-  int size;
-  float temperature, cut;
-  VERBATIM_KERNEL float at(int i) const {
-    float const x = g.load(logits, first + std::size_t(i)), y = temperature == 1 ? x : quotient(x, temperature);
-    return y >= cut || y != y ? y : -__builtin_inff();
-  }
-  /// Masks what lies below min(t, peak), and what was masked; t of -infinity masks nothing.
-  VERBATIM_KERNEL void mask_below(float t, float peak) {
-    float const to = t < peak ? t : peak;
-    if (to > cut) cut = to;
-  }
+struct row_search {
+  static constexpr int threads = 512, warps = threads / warp_lanes, pivots = 8;
+  static constexpr place sums{reduce_bytes, pivots * warps}, totals{reduce_bytes + 8 * pivots * warps, pivots};
+  static constexpr int most_slots = 80;   ///< values that a thread keeps: 160 KiB of them
+  VERBATIM_HD static constexpr place kept(int slots) { return {reduce_bytes + 8 * pivots * (warps + 1), slots * threads}; }
+  static constexpr int bytes(int slots) { return kept(slots).offset + 4 * kept(slots).count; }
 };
 
-/// Shared memory: a value of 8 bytes a warp, twice over, then two buffers of sums.
-struct row_search_layout {
-  static constexpr int warps = 32, blocks = 128, lanes = 16;   ///< blocks: of 64 ids, summed at a time
-  static constexpr place wide{0, warps}, narrow{8 * warps, warps}, sums{12 * warps, 2 * blocks * lanes}, total{12 * warps + 8 * blocks * lanes, 1};
-};
-inline constexpr int row_search_bytes = row_search_layout::total.offset + 16;
-
-/// op over all threads' values, in the order of a butterfly and then of warps. T has 4 or 8 bytes.
-template <class Grid, class T, class Op> VERBATIM_KERNEL T block_reduce(Grid g, T v, Op op) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8);
-  for (int m = warp_lanes / 2; m > 0; m /= 2) v = op(v, g.shfl_xor(v, m));
-  auto const of_warp = g.template shared<T>(sizeof(T) == 8 ? row_search_layout::wide : row_search_layout::narrow);
-  g.sync();
-  if (g.thread() % warp_lanes == 0) of_warp.store(g.thread() / warp_lanes, v);
-  g.sync();
-  T all = of_warp.load(0);
-  for (int w = 1; w < g.threads() / warp_lanes; ++w) all = op(all, of_warp.load(w));
-  return all;
-}
-
-/// The lowest id whose value `holds`, or the row's size.
-template <class Grid, class Holds> VERBATIM_KERNEL int lowest_id(Grid g, logit_row<Grid> const& row, Holds holds) {
-  int id = row.size;
-  for (int i = g.thread(); i < row.size && id == row.size; i += g.threads())
-    if (holds(row.at(i))) id = i;
-  return block_reduce(g, id, [](int a, int b) { return b < a ? b : a; });
+/// f of all values that a thread has, eight loads at a time; beyond the end of the row it is f of -infinity.
+template <class Grid, class F> VERBATIM_KERNEL void each_value(Grid g, logit_row<Grid> const& row, F&& f) {
+  constexpr int batch = 8;
+  for (int i = g.thread(); i < row.size; i += batch * row_search::threads) {
+    float x[batch];
+    VERBATIM_UNROLL for (int k = 0; k < batch; ++k) {
+      int const at = i + k * row_search::threads;
+      x[k] = at < row.size ? row.raw(at) : -__builtin_inff();
+    }
+    VERBATIM_UNROLL for (int k = 0; k < batch; ++k) f(row.processed(x[k]));
+  }
 }
 
 /// The largest value; NaN where one is NaN, or the largest is infinite.
 template <class Grid> VERBATIM_KERNEL float finite_peak(Grid g, logit_row<Grid> const& row) {
   float peak = -__builtin_inff();
-  int bad = 0;
-  for (int i = g.thread(); i < row.size; i += g.threads()) {
-    float const x = row.at(i);
-    peak = math::max(x, peak);
-    bad |= x != x;
-  }
+  each_value(g, row, [&](float x) { peak = x != x ? __builtin_inff() : math::max(x, peak); });
   peak = block_reduce(g, peak, [](float a, float b) { return math::max(a, b); });
-  bad = block_reduce(g, bad, [](int a, int b) { return a | b; });
-  return !bad && peak > -__builtin_inff() && peak < __builtin_inff() ? peak : __builtin_nanf("");
+  return is_finite(peak) ? peak : __builtin_nanf("");
 }
 
-/// e^x for x <= 0, as the host's lanes have it (sampling/detail/lanes.hpp).
-VERBATIM_KERNEL float exp_of_logit(float x) {
-  x = x > -87.0f ? x : -87.0f;
-  float const shifted = math::fma(x, 1.44269504f, 12582912.0f), n = sum(shifted, -12582912.0f);
-  float r = math::fma(n, -0.693359375f, x);
-  r = math::fma(n, 2.12194440e-4f, r);
-  float p = math::fma(r, 1.9875691500e-4f, 1.3981999507e-3f);
-  p = math::fma(p, r, 8.3334519073e-3f);
-  p = math::fma(p, r, 4.1665795894e-2f);
-  p = math::fma(p, r, 1.6666665459e-1f);
-  p = math::fma(p, r, 5.0000001201e-1f);
-  p = sum(math::fma(p, product(r, r), r), 1.0f);
-  return bits_as<float>(bits_as<std::uint32_t>(p) + (bits_as<std::uint32_t>(shifted) << 23));
+/// Eight sums over the block, for all threads. Halves of what a lane holds change hands until it has one sum of four lanes.
+template <class Grid> VERBATIM_KERNEL void block_sums(Grid g, std::uint64_t (&v)[row_search::pivots]) {
+  constexpr int warps = row_search::warps;
+  static_assert(row_search::pivots == 8 && warps >= 8 && warps <= warp_lanes);
+  int const lane = g.thread() % warp_lanes, warp = g.thread() / warp_lanes;
+  VERBATIM_UNROLL for (int half = 4, mask = 16; half > 0; half /= 2, mask /= 2) {
+    bool const upper = (lane & mask) != 0;
+    VERBATIM_UNROLL for (int j = 0; j < half; ++j) {
+      std::uint64_t const gives = upper ? v[j] : v[j + half], keeps = upper ? v[j + half] : v[j];
+      v[j] = keeps + from_lane(g, gives, mask);
+    }
+  }
+  std::uint64_t one = v[0];   // of pivot lane / 4
+  for (int m = 2; m > 0; m /= 2) one += from_lane(g, one, m);
+  auto const sums = g.template shared<std::uint64_t>(row_search::sums), totals = g.template shared<std::uint64_t>(row_search::totals);
+  if (lane % 4 == 0) sums.store(lane / 4 * warps + warp, one);
+  g.sync();   // totals have been read, too
+  if (warp < row_search::pivots) {
+    std::uint64_t total = sums.load(warp * warps + lane % warps);
+    for (int m = warps / 2; m > 0; m /= 2) total += from_lane(g, total, m);
+    if (lane == 0) totals.store(warp, total);
+  }
+  g.sync();
+  VERBATIM_UNROLL for (int j = 0; j < row_search::pivots; ++j) v[j] = totals.load(j);
+}
+
+/// Pivot j of a round, between low and high: steps below the peak while nothing is known, then evenly by value, then evenly among floats.
+VERBATIM_KERNEL std::uint32_t pivot(std::uint32_t low, std::uint32_t high, float peak, int round, int j) {
+  if (j == 0) return low;
+  float const bottom = from_key(low), top = from_key(high);
+  if (round > 3) return low + std::uint32_t(std::uint64_t(high - low) * std::uint64_t(j) / row_search::pivots);
+  bool const open = bottom == -__builtin_inff();
+  float const step = open ? math::power_of_two(float(7 * round + 6 - j)) : product(sum(top, -bottom), float(j) / row_search::pivots);
+  float const at = open ? sum(peak, -step) : sum(bottom, step);
+  std::uint32_t const key = key_of(sum(at, 0.0f));
+  return key < low ? low : key < high ? key : high - 1;
 }
 
 /// The largest float t in (-infinity, peak] with weight{x >= t} >= target, or -infinity where there is none. `weight(x)`: an integer of
-/// 64 bits; `reaches(sum)`: whether a sum does. Four parts at a time: sixteen passes at most.
-template <class Grid, class Weight, class Reaches> VERBATIM_KERNEL float threshold(Grid g, logit_row<Grid> const& row, float peak, Weight weight, Reaches reaches) {
+/// 64 bits; `reaches(sum, all)`: whether a sum does, given the whole row's. `slots`: values that a thread has room for.
+template <class Grid, class Weight, class Reaches>
+VERBATIM_KERNEL float threshold(Grid g, logit_row<Grid> const& row, float peak, int slots, Weight weight, Reaches reaches) {
+  auto const kept = g.template shared<float>(row_search::kept(slots));
   std::uint32_t low = key_of(-__builtin_inff()), high = key_of(sum(peak, 0.0f)) + 1;   // a peak of -0 is the +0 that it equals
-  while (high - low > 1) {
-    std::uint32_t mid[3];
-    float at[3];
-    std::uint64_t weights[3] = {};
-    for (int j = 0; j < 3; ++j) mid[j] = low + std::uint32_t(std::uint64_t(high - low) * std::uint64_t(j + 1) / 4), at[j] = from_key(mid[j]);
-    for (int i = g.thread(); i < row.size; i += g.threads()) {
-      float const x = row.at(i);
-      if (!(x >= at[0])) continue;
+  std::uint64_t all = 0, over = 0, left_out = 0;   // over: the weight of {x >= high}; left_out: of what is not looked at any more
+  int own_over = 0, own = -1;                      // of this thread: how many are over, and how many it keeps, if it does
+  for (int round = 0; high - low > 1; ++round) {
+    std::uint32_t key[row_search::pivots];
+    float at[row_search::pivots];
+    std::uint64_t sums[row_search::pivots] = {};
+    int counts[row_search::pivots] = {};
+    VERBATIM_UNROLL for (int j = 0; j < row_search::pivots; ++j) key[j] = pivot(low, high, peak, round, j), at[j] = from_key(key[j]);
+    auto const add = [&](float x) {
+      if (!(x >= at[0])) return;
       std::uint64_t const w = weight(x);
-      for (int j = 0; j < 3; ++j) weights[j] += x >= at[j] ? w : 0;
-    }
-    std::uint32_t next = low, end = high;
-    for (int j = 0; j < 3; ++j) {
-      if (mid[j] == low) continue;   // reached already
-      std::uint64_t const all = block_reduce(g, weights[j], [](std::uint64_t a, std::uint64_t b) { return a + b; });
-      if (reaches(all)) next = mid[j];
-      else if (mid[j] < end) end = mid[j];
+      VERBATIM_UNROLL for (int j = 0; j < row_search::pivots; ++j)
+        if (x >= at[j]) sums[j] += w, ++counts[j];
+    };
+    if (own < 0) each_value(g, row, add);
+    else for (int i = 0; i < own; ++i) add(kept.load(i * row_search::threads + g.thread()));
+    block_sums(g, sums);
+    if (round == 0) all = sums[0];
+    std::uint32_t next = low, end = high;   // what is at least low always reaches; at first it is the whole row
+    int own_next = counts[0];
+    VERBATIM_UNROLL for (int j = 1; j < row_search::pivots; ++j) {
+      if (reaches(left_out + sums[j], all)) next = key[j], own_next = counts[j];
+      else if (key[j] < end) end = key[j], over = left_out + sums[j], own_over = counts[j];
     }
     low = next, high = end;
+    if (own >= 0 || high - low < 2) continue;
+    int const mine = own_next - own_over;
+    if (block_reduce(g, mine, [](int a, int b) { return a > b ? a : b; }) > slots) continue;
+    own = 0, left_out = over;
+    float const bottom = from_key(low), top = from_key(high);
+    each_value(g, row, [&](float x) {
+      if (x >= bottom && !(x >= top)) kept.store(own++ * row_search::threads + g.thread(), x);
+    });
   }
   return from_key(low);
 }
 
-template <class Grid> VERBATIM_KERNEL float count_threshold(Grid g, logit_row<Grid> const& row, float peak, int k) {
-  return threshold(g, row, peak, [](float) { return std::uint64_t(1); }, [k](std::uint64_t n) { return n >= std::uint64_t(k); });
+template <class Grid> VERBATIM_KERNEL float count_threshold(Grid g, logit_row<Grid> const& row, float peak, int slots, int k) {
+  return threshold(g, row, peak, slots, [](float) { return std::uint64_t(1); }, [k](std::uint64_t n, std::uint64_t) { return n >= std::uint64_t(k); });
 }
 
 /// e^(x - peak) in units of 2^-35, as the host rounds it (sampling/detail/threshold.hpp).
@@ -120,48 +127,11 @@ VERBATIM_KERNEL std::uint64_t mass_of(float x, float peak) {
   if (v < 0x1p-12f) v = sum(sum(v, 0x1.8p-12f), -0x1.8p-12f);
   return std::uint64_t(double(v) * 0x1p35);
 }
-template <class Grid> VERBATIM_KERNEL float mass_threshold(Grid g, logit_row<Grid> const& row, float peak, float p) {
-  std::uint64_t all = 0;
-  for (int i = g.thread(); i < row.size; i += g.threads()) all += mass_of(row.at(i), peak);
-  all = block_reduce(g, all, [](std::uint64_t a, std::uint64_t b) { return a + b; });
-  double const share = double(p) * (double(all) * 0x1p-35), target = share > 0x1p-35 ? share : 0x1p-35;
-  return threshold(g, row, peak, [peak](float x) { return mass_of(x, peak); }, [target](std::uint64_t units) { return double(units) * 0x1p-35 >= target; });
-}
-
-/// log(sum of e^(x - peak)): sixteen lanes; four blocks of sixteen as (a + b) + (c + d), that in doubles per lane in ascending order, the
-/// lanes in order at the end. All threads make the sums of four; sixteen threads add up those of the buffer before.
-template <class Grid> VERBATIM_KERNEL double log_sum(Grid g, logit_row<Grid> const& row, float peak) {
-  using layout = row_search_layout;
-  auto const sums = g.template shared<float>(layout::sums);
-  int const blocks = row.size / 64, rounds = blocks_for(blocks, layout::blocks);
-  auto const term = [&](int i) { return exp_of_logit(sum(i < row.size ? row.at(i) : -__builtin_inff(), -peak)); };
-  double lane_sum = 0;
-  g.sync();   // what the place held has been read
-  for (int round = 0; round <= rounds; ++round) {
-    int const buffer = round % 2 * layout::blocks * layout::lanes;
-    for (int i = g.thread(); round < rounds && i < layout::blocks * layout::lanes; i += g.threads()) {
-      int const block = round * layout::blocks + i / layout::lanes, at = 64 * block + i % layout::lanes;
-      sums.store(buffer + i, block < blocks ? sum(sum(term(at), term(at + 16)), sum(term(at + 32), term(at + 48))) : 0.0f);
-    }
-    if (round > 0 && g.thread() < layout::lanes) {
-      int const before = (round + 1) % 2 * layout::blocks * layout::lanes, end = blocks - (round - 1) * layout::blocks;
-      for (int b = 0; b < layout::blocks && b < end; ++b) lane_sum += double(sums.load(before + b * layout::lanes + g.thread()));
-    }
-    g.sync();
-  }
-  if (g.thread() < layout::lanes)
-    for (int at = 64 * blocks; at < row.size; at += layout::lanes) lane_sum += double(term(at + g.thread()));
-  auto const lanes = g.template shared<double>(layout::wide), total = g.template shared<double>(layout::total);
-  g.sync();
-  if (g.thread() < layout::lanes) lanes.store(g.thread(), lane_sum);
-  g.sync();
-  if (g.thread() == 0) {
-    double t = 0;
-    for (int j = 0; j < layout::lanes; ++j) t += lanes.load(j);
-    total.store(0, math::log(t));
-  }
-  g.sync();
-  return total.load(0);
+template <class Grid> VERBATIM_KERNEL float mass_threshold(Grid g, logit_row<Grid> const& row, float peak, int slots, float p) {
+  return threshold(g, row, peak, slots, [peak](float x) { return mass_of(x, peak); }, [p](std::uint64_t units, std::uint64_t all) {
+    double const share = double(p) * (double(all) * 0x1p-35), target = share > 0x1p-35 ? share : 0x1p-35;
+    return double(units) * 0x1p-35 >= target;
+  });
 }
 
 }  // namespace verbatim::kernel

@@ -38,4 +38,10 @@ VERBATIM_HD inline float least_log2(std::uint32_t upper) noexcept {
   return __builtin_fmaf(float(std::int32_t(bits_as<std::uint32_t>(float(upper)))), 0x1p-23f, -(127.0f + 16.0f));
 }
 
+/// A lower bound of the noise of a number with these upper bits. Below a quarter -log(1 - w) < 1.151 w, and least_log2 is 0.087 too low at
+/// most; above, the least of all noise is -3.53.
+VERBATIM_HD inline float least_noise(std::uint32_t upper) noexcept {
+  return upper < 0x3fff ? __builtin_fmaf(least_log2(upper + 1), -0.6931472f, -0.21f) : -3.6f;
+}
+
 }  // namespace verbatim

@@ -115,6 +115,8 @@ template <class... Stages> struct sample {
   static sampled take(row const& r, std::span<float> logits, token forced, std::span<score> top) {
     return detail::report(logits, process(r, logits, each{}), forced, top);
   }
+  /// Whether a stage may change the row: where none does, what is reported is what score_token reports.
+  static bool changes(row const& r) { return any_active(r, each{}); }
   /// Makes this thread's scratch, so that not even its first row allocates.
   static void warm(int vocabulary) { detail::warm_scratch(std::size_t(vocabulary)); }
 
@@ -122,6 +124,9 @@ template <class... Stages> struct sample {
   using each = std::index_sequence_for<Stages...>;
   using last = std::tuple_element_t<sizeof...(Stages) - 1, std::tuple<Stages...>>;
 
+  template <std::size_t... At> static bool any_active(row const& r, std::index_sequence<At...>) {
+    return ((!selector<Stages> && detail::is_active<Stages>(std::get<At>(r.params))) || ...);
+  }
   /// Runs ops and truncations in order. Returns the peak, or NaN where there is nothing to sample from.
   template <std::size_t... At> static float process(row const& r, std::span<float> logits, std::index_sequence<At...>) {
     (op<Stages>(std::get<At>(r.params), logits), ...);

@@ -48,6 +48,13 @@ struct cuda_grid {
   template <int N, class T, class Index> __device__ __forceinline__ void store_pack(global<T> m, Index i, pack<T, N> const& p) const {
     *reinterpret_cast<pack<T, N>*>(m.data + i) = p;
   }
+  __device__ __forceinline__ bool last_to_arrive(global<unsigned> m, int i, int count) const {
+    unsigned const last = unsigned(count) - 1;
+    __threadfence();
+    bool const is_last = atomicInc(m.data + i, last) == last;   // starts anew at 0
+    __threadfence();
+    return is_last;
+  }
   __device__ __forceinline__ mma_c mma(mma_a const& a, mma_b const& b, mma_c c) const {
     unsigned const a0 = bits_as<unsigned>(a.part[0]), a1 = bits_as<unsigned>(a.part[1]), a2 = bits_as<unsigned>(a.part[2]), a3 = bits_as<unsigned>(a.part[3]);
     asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"

@@ -57,7 +57,7 @@ struct place {
 };
 
 template <class G>
-concept grid = requires(G const g, float f, int i, global<float const> in, global<float> out) {
+concept grid = requires(G const g, float f, int i, global<float const> in, global<float> out, global<unsigned> counters) {
   { g.thread() } -> std::same_as<int>;       // within the block
   { g.threads() } -> std::same_as<int>;
   { g.block_x() } -> std::same_as<int>;
@@ -69,6 +69,8 @@ concept grid = requires(G const g, float f, int i, global<float const> in, globa
   { g.load(in, i) } -> std::same_as<float>;
   g.store(out, i, f);
   { g.template load_pack<4>(in, i) } -> std::same_as<pack<float, 4>>;   // i a multiple of 4
+  { g.last_to_arrive(counters, i, i) } -> std::same_as<bool>;   // by one thread of each of so many blocks, at a counter of 0, where it ends as well. The last
+                                                                // one's block sees, beyond a barrier, what those threads stored before they came
   { g.template shared<float>(place{}).load(i) } -> std::same_as<float>;
   g.template shared<float>(place{}).store(i, f);
 };

@@ -73,6 +73,13 @@ class host_grid {
     std::copy_n(p.value, N, m.data + i);
   }
 
+  bool last_to_arrive(global<unsigned> m, int i, int count, location w = location::current()) const {   // blocks run one after another
+    check(m.size, i, 1, w);
+    bool const is_last = m.data[i] + 1 >= unsigned(count);
+    m.data[i] = is_last ? 0 : m.data[i] + 1;
+    return is_last;
+  }
+
   /// a b + c, in f64 and rounded once: a GPU may differ in the last bits, but not in what they depend on.
   mma_c mma(mma_a const& a, mma_b const& b, mma_c c, location w = location::current()) const {
     struct operands { mma_a a; mma_b b; } all[warp_lanes];

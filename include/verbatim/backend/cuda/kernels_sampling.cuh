@@ -3,4 +3,6 @@
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/sampling.hpp"
 
-VERBATIM_CUDA_KERNEL(verbatim::kernel::sample_rows);
+VERBATIM_CUDA_KERNEL(verbatim::kernel::sample_cuts);
+VERBATIM_CUDA_KERNEL(verbatim::kernel::sample_draws);
+VERBATIM_CUDA_KERNEL(verbatim::kernel::sample_sums);

@@ -49,7 +49,8 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
         tables_(limits, contract.kv_leaf, Attention::shares_prefixes), frequencies_(std::size_t(c.head_dim / 2)), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
         sine_(cosine_.size()), layer_kv_(std::size_t(limits.pages) * page_elements()), kv_(2 * std::size_t(c.layers) * layer_kv_),
         partial_(partial_room()), workspace_(workspace_room()), logits_(std::size_t(limits.outputs) * std::size_t(c.vocabulary)), host_logits_(logits_.size()),
-        scratch_rows_(row_room()), scratch_partial_(partial_products()), wanted_(std::size_t(limits.outputs)), results_(wanted_.size()), host_wanted_(wanted_.size()), host_results_(wanted_.size()) {
+        scratch_rows_(row_room()), scratch_partial_(partial_products()), wanted_(std::size_t(limits.outputs)), results_(wanted_.size()), host_wanted_(wanted_.size()), host_results_(wanted_.size()),
+        cuts_(wanted_.size()), drawn_(kernel::piece_room(limits.outputs, executor::processors)), summed_(drawn_.size()), arrived_(wanted_.size()) {
     auto const f = rope_frequencies(c);
     store_.write(frequencies_.data(), f.data(), f.size());
     if constexpr (requires { Linear::prepare(executor_); }) Linear::prepare(executor_);
@@ -323,7 +324,13 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   void sample(std::span<kernel::sampling_row const> wanted) {
     std::copy(wanted.begin(), wanted.end(), host_wanted_.data());
     executor_.upload(wanted_.data(), host_wanted_.data(), wanted.size() * sizeof(kernel::sampling_row));
-    executor_.launch(kernel::sample_rows{logits_, wanted_, results_, int(wanted.size()), config_.vocabulary});
+int const rows = int(wanted.size()), ids = config_.vocabulary;
+    bool const cuts = std::any_of(wanted.begin(), wanted.end(), [&](kernel::sampling_row const& w) { return kernel::truncates(w, ids); });
+    kernel::sampling_work const p{logits_, wanted_, results_, {cuts_.data(), cuts ? cuts_.size() : 0}, drawn_, summed_, arrived_,
+                                    rows, ids, kernel::pieces_for(rows, ids, executor::processors), kernel::slots_for(ids)};
+    if (cuts) executor_.launch(kernel::sample_cuts{p});
+    executor_.launch(kernel::sample_draws{p});
+    executor_.launch(kernel::sample_sums{p});
     executor_.download(host_results_.data(), results_.data(), wanted.size() * sizeof(kernel::sampling_result));
   }
 
@@ -365,6 +372,10 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   array<kernel::sampling_result> results_;
   cuda::staging_array<executor, kernel::sampling_row> host_wanted_;
   cuda::staging_array<executor, kernel::sampling_result> host_results_;
+  array<float> cuts_;
+  array<kernel::drawn_piece> drawn_;
+  array<kernel::summed_piece> summed_;
+  array<unsigned> arrived_;
 };
 
 }  // namespace verbatim

@@ -1,5 +1,5 @@
 // Sixteen float lanes as a compiler vector: one AVX-512 register, or several smaller ones, with the same order of sums.
-// Lane j of block b holds element 16 b + j; the last block is padded. So a sum's order depends on the row's length only.
+// Lane j of block b holds element 16 b + j; the last block is padded.
 #pragma once
 #include <bit>
 #include <cstdint>
@@ -11,6 +11,7 @@
 #endif
 
 #include "verbatim/numerics/ordered.hpp"
+#include "verbatim/numerics/units.hpp"
 
 namespace verbatim::detail {
 
@@ -19,6 +20,7 @@ using float_lanes = float __attribute__((vector_size(64)));
 using int_lanes = std::int32_t __attribute__((vector_size(64)));
 using float_half = float __attribute__((vector_size(32)));
 using double_half = double __attribute__((vector_size(64)));
+using units_half = std::uint64_t __attribute__((vector_size(64)));
 
 /// Vectors are passed by reference: by value their ABI would depend on the instruction set.
 inline void load(float_lanes& v, float const* p) noexcept { std::memcpy(&v, p, sizeof v); }
@@ -72,7 +74,7 @@ inline void multiply_add(float_lanes& to, float_lanes const& a, float_lanes cons
 }
 
 /// exp(x) for x <= 0, relative error below 2^-22. Below -87 (masked included) the result is that of -87, below 2^-125: it
-/// vanishes beside the peak's 1 in every sum that is made of it. kernel/row_search.hpp has the same operations.
+/// vanishes beside the peak's 1 in every sum that is made of it. kernel/logit_row.hpp has the same operations.
 inline void exp_lanes(float_lanes& x) noexcept {
   auto const all = [](float_lanes& v, float c) { v = float_lanes{} + c; };
   float_lanes a, b, shifted, r, p;
@@ -105,20 +107,31 @@ inline std::size_t store_selected(float* to, float_lanes const& v, std::uint32_t
   return std::size_t(std::popcount(mask));
 }
 
-/// Adds the lanes to two sets of eight double accumulators.
-inline void add_as_double(double_half (&sum)[2], float_lanes const& v) noexcept {
+inline void to_doubles(double_half (&to)[2], float_lanes const& v) noexcept {
 #if defined(__AVX512F__)
   __m512d const bits = _mm512_castps_pd((__m512)v);   // zero-masked forms: see detail/noise.hpp
   __m256d const low = _mm512_maskz_extractf64x4_pd(0xff, bits, 0), high = _mm512_maskz_extractf64x4_pd(0xff, bits, 1);
-  sum[0] += (double_half)_mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(low));
-  sum[1] += (double_half)_mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(high));
+  to[0] = (double_half)_mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(low));
+  to[1] = (double_half)_mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(high));
 #else
   float_half low, high;
   std::memcpy(&low, &v, sizeof low);
   std::memcpy(&high, reinterpret_cast<char const*>(&v) + sizeof low, sizeof high);
-  sum[0] += __builtin_convertvector(low, double_half);
-  sum[1] += __builtin_convertvector(high, double_half);
+  to[0] = __builtin_convertvector(low, double_half);
+  to[1] = __builtin_convertvector(high, double_half);
 #endif
+}
+/// Adds the lanes to two sets of eight double accumulators.
+inline void add_as_double(double_half (&sum)[2], float_lanes const& v) noexcept {
+  double_half d[2];
+  to_doubles(d, v);
+  sum[0] += d[0], sum[1] += d[1];
+}
+/// The same with integers, in units that the values are rounded to (numerics/units.hpp); each call adds `unit_origin` too.
+inline void add_as_units(units_half (&sum)[2], float_lanes const& v) noexcept {
+  double_half d[2];
+  to_doubles(d, v);
+  sum[0] += (units_half)(d[0] + unit_shift), sum[1] += (units_half)(d[1] + unit_shift);
 }
 inline double total(double_half const (&sum)[2]) noexcept {
   double t = 0;

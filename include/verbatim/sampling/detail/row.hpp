@@ -1,6 +1,7 @@
 // What is read off one row of logits: peak, normaliser, log-probabilities, rank and the most likely ids.
-// Sums: exp in f32 in 16 lanes, four blocks added as (a + b) + (c + d), that in doubles per lane, lanes in order at the end;
-// so the bits depend on the row and its length alone. The functions are not inlined: there is one copy, so all callers get the same bits.
+// Sums: exp in f32; of 128 ids those that are 16 apart are added as a fixed tree of eight, and what comes of it as integers
+// (numerics/units.hpp), which have no order: the bits depend on the row alone, however it is cut. The functions are not inlined: there
+// is one copy, so all callers get the same bits.
 #pragma once
 #include <algorithm>
 #include <span>
@@ -13,7 +14,7 @@
 namespace verbatim::detail {
 
 /// Of the bits of what is read off a row: part of every chain's revision.
-inline constexpr int row_revision = 2;
+inline constexpr int row_revision = 3;
 
 /// The largest value; NaN if the row is empty, holds a NaN, or its largest value is infinite.
 [[gnu::noinline]] inline float finite_peak(std::span<float const> row) noexcept {
@@ -41,26 +42,30 @@ inline constexpr int row_revision = 2;
   return finite ? peak : std::numeric_limits<float>::quiet_NaN();
 }
 
-/// log(sum of exp(x - peak)).
+/// log(sum of exp(x - peak)). What the last 128 ids lack counts as masked.
 [[gnu::noinline]] inline double log_sum(std::span<float const> row, float peak) noexcept {
-  double_half sum[2] = {};
-  std::size_t i = 0;
-  for (; i + 4 * lanes <= row.size(); i += 4 * lanes) {
-    float_lanes e[4];
-    for (int k = 0; k < 4; ++k) {
-      load(e[k], row.data() + i + k * lanes);
+  constexpr std::size_t eight = 8 * lanes;
+  units_half sum[2] = {};
+  float padded[eight];
+  for (std::size_t at = 0; at < row.size(); at += eight) {
+    float const* p = row.data() + at;
+    if (row.size() - at < eight) {
+      std::fill(std::copy(p, row.data() + row.size(), padded), std::end(padded), masked);
+      p = padded;
+    }
+    float_lanes e[8];
+    for (int k = 0; k < 8; ++k) {
+      load(e[k], p + k * lanes);
       e[k] -= peak;
       exp_lanes(e[k]);
     }
-    float_lanes const four = (e[0] + e[1]) + (e[2] + e[3]);
-    add_as_double(sum, four);
+    float_lanes const all = ((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]));
+    add_as_units(sum, all);
   }
-  each_block(row.subspan(i), masked, [&](float_lanes const& x, std::size_t) {
-    float_lanes v = x - peak;
-    exp_lanes(v);
-    add_as_double(sum, v);
-  });
-  return detail::log(total(sum));
+  std::uint64_t units = 0;
+  for (auto const& half : sum)
+    for (int j = 0; j < 8; ++j) units += half[j];
+  return detail::log(value_of_units(units - lanes * ((row.size() + eight - 1) / eight) * unit_origin));
 }
 
 /// The lowest id whose value is at least t, or -1.
@@ -76,8 +81,8 @@ inline constexpr int row_revision = 2;
   return -1;
 }
 
-/// 1 + how many are greater + how many are equal with a lower id.
-[[gnu::noinline]] inline int rank_of(std::span<float const> row, token id) noexcept {
+/// 1 + how many are greater + how many are equal with a lower id. Nothing is greater than the peak.
+[[gnu::noinline]] inline int rank_of(std::span<float const> row, float peak, token id) noexcept {
   float const x = row[std::size_t(id)];
   int rank = 1;
   auto const before = row.first(std::size_t(id)), after = row.subspan(std::size_t(id) + 1);
@@ -87,6 +92,7 @@ inline constexpr int row_revision = 2;
     return rank;
   }
   each_block(before, masked, [&](float_lanes const& v, std::size_t) { rank += std::popcount(mask_at_least(v, x)); });
+  if (x == peak) return rank;
   float const above = next_above(x);
   each_block(after, masked, [&](float_lanes const& v, std::size_t) { rank += std::popcount(mask_at_least(v, above)); });
   return rank;
@@ -128,7 +134,7 @@ inline sampled report(std::span<float const> row, float peak, token id, std::spa
   double const log_total = log_sum(row, peak);
   largest(row, top);
   for (score& s : top) s.value = logprob_of(s.value, peak, log_total);
-  return {id, logprob_of(row[std::size_t(id)], peak, log_total), rank_of(row, id)};
+  return {id, logprob_of(row[std::size_t(id)], peak, log_total), rank_of(row, peak, id)};
 }
 
 }  // namespace verbatim::detail
