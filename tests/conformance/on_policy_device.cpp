@@ -33,13 +33,14 @@ TEST_CASE("on policy: a device finishes rows that need nothing of the host's") {
     return verbatim::detail::sampling_row_of(p, h, 7, -1, false).wanted == sampling_row::what::sample;
   };
   CHECK((finishes({}) && finishes({.temperature = 0}) && finishes({.temperature = 0.7f, .top_p = 0.9f, .top_k = 20, .min_p = 0.1f, .min_tokens = 3})));
-  std::uint16_t const counts[8] = {};
   verbatim::token const stop[] = {2};
-  CHECK(!finishes({.logit_bias = {{3, 1.0f}}}));
-  CHECK(!finishes({.bad_words = {{1, 2}}}));
-  CHECK(!finishes({.min_tokens = 3}, {.stop_tokens = stop}));
-  CHECK(!finishes({.repetition_penalty = 1.1f}, {.output_counts = counts}));
-  CHECK(!finishes({.presence_penalty = 0.1f}, {.output_counts = counts}));
+  std::uint16_t const counts[8] = {};
+  verbatim::row_history h;
+  h.stop_tokens = stop, h.output_counts = counts;
+  CHECK(finishes({}, h));
+  for (sampling_params const& p : {sampling_params{.logit_bias = {{3, 1.0f}}}, {.bad_words = {{1, 2}}}, {.min_tokens = 3}, {.repetition_penalty = 1.1f},
+                                   {.presence_penalty = 0.1f}, {.frequency_penalty = 0.1f}})
+    CHECK(!finishes(p, h));
 }
 TEST_CASE("on policy: the kernels of CUDA devices") {
   counts const wide = check<test_engines::emulated_llama_f32>("float32", 2, 1), narrow = check<test_engines::emulated_llama_bf16>("bfloat16", 5, 2);

@@ -44,7 +44,7 @@ bool same(sampled const& a, token id, float logprob, int rank) {
 
 /// How a device would cut the work.
 struct cuts {
-  int pieces = 1, slots = row_search::most_slots;
+  int pieces = 1, room = row_search::most_room;
 };
 
 /// Rows that differ from the host's.
@@ -59,7 +59,7 @@ int differences(std::vector<float> const& logits, int vocabulary, std::vector<wa
   std::vector<drawn_piece> drawn(pieces);
   std::vector<summed_piece> summed(pieces);
   sampling_work p{{logits.data(), logits.size()}, {jobs.data(), jobs.size()}, {results.data(), results.size()}, {}, {drawn.data(), pieces}, {summed.data(), pieces},
-                    {arrived.data(), arrived.size()}, rows, vocabulary, how.pieces, how.slots};
+                    {arrived.data(), arrived.size()}, rows, vocabulary, how.pieces, how.room};
   auto const launch = [&](auto const& kernel) { simt::launch(shape_of(kernel), [&](simt::host_grid g) { run(g, kernel); }, order++); };
   if (std::ranges::any_of(jobs, [&](sampling_row const& w) { return truncates(w, vocabulary); })) {
     p.cuts = {of_row.data(), of_row.size()};
@@ -129,7 +129,7 @@ void check(int vocabulary, int rows, unsigned seed, std::vector<cuts> const& way
   std::vector<wanted_row> wanted;
   for (int r = 0; r < rows; ++r) wanted.push_back(random.row(vocabulary));
   for (cuts how : ways) {
-    CAPTURE(vocabulary, rows, how.pieces, how.slots);
+    CAPTURE(vocabulary, rows, how.pieces, how.room);
     CHECK(differences(logits, vocabulary, wanted, how, seed + unsigned(how.pieces)) == 0);
   }
 }
@@ -137,13 +137,13 @@ void check(int vocabulary, int rows, unsigned seed, std::vector<cuts> const& way
 }  // namespace
 
 TEST_CASE("device sampling: small rows, whose sums are tails") {
-  for (int vocabulary : {1, 2, 17, 127, 128, 129, 200}) check(vocabulary, 24, unsigned(vocabulary), {{.slots = 1}, {.pieces = 3, .slots = 0}});
+  for (int vocabulary : {1, 2, 17, 127, 128, 129, 200}) check(vocabulary, 24, unsigned(vocabulary), {{.room = 1}, {.pieces = 3, .room = 0}});
 }
 TEST_CASE("device sampling: larger rows, cut into pieces") {
   check(1000, 64, 1, {{7, 2}});
   check(5003, 8, 2, {{1, 10}, {3, 2}});   // a block has 2048 ids at a time
   check(16411, 3, 3, {{2, 33}, {9, 4}});
-  for (int rows : {1, 2, 3, 5, 8}) check(300, rows, unsigned(rows), {{.pieces = 2, .slots = 1}});
+  for (int rows : {1, 2, 3, 5, 8}) check(300, rows, unsigned(rows), {{.pieces = 2, .room = 1}});
 }
 TEST_CASE("device sampling: every combination of stages") {
   int const vocabulary = 700;
@@ -157,7 +157,7 @@ TEST_CASE("device sampling: every combination of stages") {
       w.params.top_k = stages & 1 ? 20 : 0, w.params.top_p = stages & 2 ? 0.8f : 1, w.params.min_p = stages & 4 ? 0.1f : 0;
       wanted.push_back(w);
     }
-  CHECK(differences(random.logits(int(wanted.size()), vocabulary), vocabulary, wanted, {.pieces = 4, .slots = 2}, 6) == 0);
+  CHECK(differences(random.logits(int(wanted.size()), vocabulary), vocabulary, wanted, {.pieces = 4, .room = 2}, 6) == 0);
 }
 TEST_CASE("device sampling: thresholds far from the peak, and among equals") {
   float const inf = std::numeric_limits<float>::infinity();
@@ -176,7 +176,7 @@ TEST_CASE("device sampling: thresholds far from the peak, and among equals") {
   wanted[0].params.top_k = 1000, wanted[1].params.top_k = 3, wanted[2].params.top_k = 1000, wanted[3].params.top_p = 0.3f, wanted[4].params.top_k = 30;
   wanted[5].params.top_p = 0.5f;
   for (auto& w : wanted) w.params.seed = 9;
-  for (int slots : {0, 1, 3}) CHECK(differences(logits, vocabulary, wanted, {.pieces = 2, .slots = slots}, 7) == 0);
+  for (int room : {0, 1, 3}) CHECK(differences(logits, vocabulary, wanted, {.pieces = 2, .room = room}, 7) == 0);
 }
 TEST_CASE("device sampling: rows that are no distribution give no token") {
   float const inf = std::numeric_limits<float>::infinity();
@@ -195,7 +195,7 @@ TEST_CASE("device sampling: rows that are no distribution give no token") {
     wanted[3].target = 100, wanted[4].scores = true, wanted[4].target = -1;
     wanted[5].scores = true, wanted[5].target = 1 << 30;
     wanted[6].params.temperature = 1e-6f, wanted[7].params.temperature = 0;   // a quotient that is infinite; equal logits
-    CHECK(differences(logits, vocabulary, wanted, {.slots = 1}, 5) == 0);
+    CHECK(differences(logits, vocabulary, wanted, {.room = 1}, 5) == 0);
   }
 }
 TEST_CASE("device sampling: pieces keep a device busy, and have room") {

@@ -10,9 +10,9 @@ namespace verbatim::kernel {
 struct row_search {
   static constexpr int threads = 512, warps = threads / warp_lanes, pivots = 8;
   static constexpr place sums{reduce_bytes, pivots * warps}, totals{reduce_bytes + 8 * pivots * warps, pivots};
-  static constexpr int most_slots = 80;   ///< values that a thread keeps: 160 KiB of them
-  VERBATIM_HD static constexpr place kept(int slots) { return {reduce_bytes + 8 * pivots * (warps + 1), slots * threads}; }
-  static constexpr int bytes(int slots) { return kept(slots).offset + 4 * kept(slots).count; }
+  static constexpr int most_room = 80;   ///< values that a thread keeps: 160 KiB of them
+  VERBATIM_HD static constexpr place kept(int room) { return {reduce_bytes + 8 * pivots * (warps + 1), room * threads}; }
+  static constexpr int bytes(int room) { return kept(room).offset + 4 * kept(room).count; }
 };
 
 /// f of all values that a thread has, eight loads at a time; beyond the end of the row it is f of -infinity.
@@ -75,10 +75,10 @@ VERBATIM_KERNEL std::uint32_t pivot(std::uint32_t low, std::uint32_t high, float
 }
 
 /// The largest float t in (-infinity, peak] with weight{x >= t} >= target, or -infinity where there is none. `weight(x)`: an integer of
-/// 64 bits; `reaches(sum, all)`: whether a sum does, given the whole row's. `slots`: values that a thread has room for.
+/// 64 bits; `reaches(sum, all)`: whether a sum does, given the whole row's. `room`: values that a thread has room for.
 template <class Grid, class Weight, class Reaches>
-VERBATIM_KERNEL float threshold(Grid g, logit_row<Grid> const& row, float peak, int slots, Weight weight, Reaches reaches) {
-  auto const kept = g.template shared<float>(row_search::kept(slots));
+VERBATIM_KERNEL float threshold(Grid g, logit_row<Grid> const& row, float peak, int room, Weight weight, Reaches reaches) {
+  auto const kept = g.template shared<float>(row_search::kept(room));
   std::uint32_t low = key_of(-__builtin_inff()), high = key_of(sum(peak, 0.0f)) + 1;   // a peak of -0 is the +0 that it equals
   std::uint64_t all = 0, over = 0, left_out = 0;   // over: the weight of {x >= high}; left_out: of what is not looked at any more
   int own_over = 0, own = -1;                      // of this thread: how many are over, and how many it keeps, if it does
@@ -107,7 +107,7 @@ VERBATIM_KERNEL float threshold(Grid g, logit_row<Grid> const& row, float peak, 
     low = next, high = end;
     if (own >= 0 || high - low < 2) continue;
     int const mine = own_next - own_over;
-    if (block_reduce(g, mine, [](int a, int b) { return a > b ? a : b; }) > slots) continue;
+    if (block_reduce(g, mine, [](int a, int b) { return a > b ? a : b; }) > room) continue;
     own = 0, left_out = over;
     float const bottom = from_key(low), top = from_key(high);
     each_value(g, row, [&](float x) {
@@ -117,8 +117,8 @@ VERBATIM_KERNEL float threshold(Grid g, logit_row<Grid> const& row, float peak, 
   return from_key(low);
 }
 
-template <class Grid> VERBATIM_KERNEL float count_threshold(Grid g, logit_row<Grid> const& row, float peak, int slots, int k) {
-  return threshold(g, row, peak, slots, [](float) { return std::uint64_t(1); }, [k](std::uint64_t n, std::uint64_t) { return n >= std::uint64_t(k); });
+template <class Grid> VERBATIM_KERNEL float count_threshold(Grid g, logit_row<Grid> const& row, float peak, int room, int k) {
+  return threshold(g, row, peak, room, [](float) { return std::uint64_t(1); }, [k](std::uint64_t n, std::uint64_t) { return n >= std::uint64_t(k); });
 }
 
 /// e^(x - peak) in units of 2^-35, as the host rounds it (sampling/detail/threshold.hpp).
@@ -127,8 +127,8 @@ VERBATIM_KERNEL std::uint64_t mass_of(float x, float peak) {
   if (v < 0x1p-12f) v = sum(sum(v, 0x1.8p-12f), -0x1.8p-12f);
   return std::uint64_t(double(v) * 0x1p35);
 }
-template <class Grid> VERBATIM_KERNEL float mass_threshold(Grid g, logit_row<Grid> const& row, float peak, int slots, float p) {
-  return threshold(g, row, peak, slots, [peak](float x) { return mass_of(x, peak); }, [p](std::uint64_t units, std::uint64_t all) {
+template <class Grid> VERBATIM_KERNEL float mass_threshold(Grid g, logit_row<Grid> const& row, float peak, int room, float p) {
+  return threshold(g, row, peak, room, [peak](float x) { return mass_of(x, peak); }, [p](std::uint64_t units, std::uint64_t all) {
     double const share = double(p) * (double(all) * 0x1p-35), target = share > 0x1p-35 ? share : 0x1p-35;
     return double(units) * 0x1p-35 >= target;
   });

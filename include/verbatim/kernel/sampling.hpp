@@ -57,7 +57,7 @@ struct sampling_work {
   global<summed_piece> summed;         ///< [rows, pieces]
   global<unsigned> arrived;            ///< [rows] of 0
   int rows, vocabulary, pieces;
-  int slots = row_search::most_slots;  ///< that sample_cuts has for each thread
+  int room = row_search::most_room;  ///< that sample_cuts has for each thread
 };
 struct sample_cuts : sampling_work {
   static constexpr int block_threads = row_search::threads;
@@ -69,7 +69,7 @@ struct sample_sums : sampling_work {
   static constexpr int block_threads = 256;
 };
 inline constexpr place is_last_piece{reduce_bytes, 1};
-constexpr launch_shape shape_of(sample_cuts const& p) { return {.x = p.rows, .threads = sample_cuts::block_threads, .shared = row_search::bytes(p.slots)}; }
+constexpr launch_shape shape_of(sample_cuts const& p) { return {.x = p.rows, .threads = sample_cuts::block_threads, .shared = row_search::bytes(p.room)}; }
 constexpr launch_shape shape_of(sample_draws const& p) { return {.x = p.rows, .y = p.pieces, .threads = sample_draws::block_threads, .shared = reduce_bytes}; }
 constexpr launch_shape shape_of(sample_sums const& p) { return {.x = p.rows, .y = p.pieces, .threads = sample_sums::block_threads, .shared = reduce_bytes + 16}; }
 
@@ -81,9 +81,9 @@ constexpr int pieces_for(int rows, int vocabulary, int processors) {
 /// More than rows times their pieces, for up to so many rows.
 constexpr std::size_t piece_room(int rows, int processors) { return std::size_t(16) * std::size_t(processors) + std::size_t(rows); }
 /// Slots that a row can fill.
-constexpr int slots_for(int vocabulary) {
+constexpr int room_for(int vocabulary) {
   int const most = blocks_for(vocabulary, row_search::threads);
-  return most < row_search::most_slots ? most : row_search::most_slots;
+  return most < row_search::most_room ? most : row_search::most_room;
 }
 
 template <class Grid> VERBATIM_KERNEL logit_row<Grid> row_of(Grid g, sampling_work const& p, sampling_row const& w) {
@@ -253,8 +253,8 @@ template <class Grid> VERBATIM_KERNEL void run(Grid g, sample_cuts const& p) {
   if (truncates(w, p.vocabulary)) {
     float const peak = finite_peak(g, row);
     if (peak == peak) {
-      if (w.top_k > 0 && w.top_k < p.vocabulary) row.mask_below(count_threshold(g, row, peak, p.slots, w.top_k), peak);
-      if (w.top_p < 1) row.mask_below(mass_threshold(g, row, peak, p.slots, w.top_p), peak);
+      if (w.top_k > 0 && w.top_k < p.vocabulary) row.mask_below(count_threshold(g, row, peak, p.room, w.top_k), peak);
+      if (w.top_p < 1) row.mask_below(mass_threshold(g, row, peak, p.room, w.top_p), peak);
       row.mask_below(sum(peak, w.min_ratio), peak);
     }
   }

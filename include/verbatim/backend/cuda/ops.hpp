@@ -327,7 +327,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
 int const rows = int(wanted.size()), ids = config_.vocabulary;
     bool const cuts = std::any_of(wanted.begin(), wanted.end(), [&](kernel::sampling_row const& w) { return kernel::truncates(w, ids); });
     kernel::sampling_work const p{logits_, wanted_, results_, {cuts_.data(), cuts ? cuts_.size() : 0}, drawn_, summed_, arrived_,
-                                    rows, ids, kernel::pieces_for(rows, ids, executor::processors), kernel::slots_for(ids)};
+                                    rows, ids, kernel::pieces_for(rows, ids, executor::processors), kernel::room_for(ids)};
     if (cuts) executor_.launch(kernel::sample_cuts{p});
     executor_.launch(kernel::sample_draws{p});
     executor_.launch(kernel::sample_sums{p});
