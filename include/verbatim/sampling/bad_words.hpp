@@ -21,6 +21,7 @@ struct bad_words {
   static params prepare(sampling_params const& p, row_history const& h) {
     return {p.bad_words.data(), p.bad_words.size(), h.prompt.data(), h.prompt.size(), h.output.data(), h.output.size()};
   }
+  static constexpr bool active(params const& p) { return p.count > 0; }
   static void edit(params const& p, std::span<float> row) {
     for (std::size_t i = 0; i < p.count; ++i) {
       auto const& word = p.words[i];

@@ -16,6 +16,7 @@ struct min_tokens {
     if (p.min_tokens <= 0 || h.output.size() >= std::size_t(p.min_tokens)) return {};
     return {h.stop_tokens.data(), h.stop_tokens.size()};
   }
+  static constexpr bool active(params const& p) { return p.count > 0; }
   static void edit(params const& p, std::span<float> row) {
     for (std::size_t i = 0; i < p.count; ++i)
       if (p.stop[i] >= 0 && std::size_t(p.stop[i]) < row.size()) row[std::size_t(p.stop[i])] = masked;
