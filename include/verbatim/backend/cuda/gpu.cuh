@@ -9,6 +9,7 @@ namespace verbatim::cuda {
 
 namespace detail {
 inline cudaStream_t stream_of(void* s) noexcept { return static_cast<cudaStream_t>(s); }
+inline cudaEvent_t event_of(void* e) noexcept { return static_cast<cudaEvent_t>(e); }
 inline std::string why(cudaError_t e) { return std::string(cudaGetErrorName(e)) + ": " + cudaGetErrorString(e); }
 }  // namespace detail
 
@@ -41,12 +42,19 @@ gpu::gpu() {
   cudaStream_t stream = nullptr;
   note(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   stream_ = stream;
+  for (void*& mark : marks_) {
+    cudaEvent_t e = nullptr;
+    note(cudaEventCreateWithFlags(&e, cudaEventDisableTiming));
+    mark = e;
+  }
   wait();
 }
 gpu::~gpu() {
   cudaStreamSynchronize(detail::stream_of(stream_));
   for (auto const& [key, graph] : graphs_)
     if (graph) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+  for (void* mark : marks_)
+    if (mark) cudaEventDestroy(detail::event_of(mark));
   if (stream_) cudaStreamDestroy(detail::stream_of(stream_));
 }
 
@@ -106,8 +114,16 @@ std::size_t gpu::free_memory() {
   }
   return free;
 }
+void gpu::mark(int which) noexcept { note(cudaEventRecord(detail::event_of(marks_[which]), detail::stream_of(stream_))); }
+void gpu::wait(int which) {
+  note(cudaEventSynchronize(detail::event_of(marks_[which])));
+  throw_failure();
+}
 void gpu::wait() {
   note(cudaStreamSynchronize(detail::stream_of(stream_)));
+  throw_failure();
+}
+void gpu::throw_failure() {
   note(cudaGetLastError());
   if (first_failure() != cudaSuccess) throw error("device", 4, "the device failed: " + detail::why(first_failure()));
 }

@@ -1,7 +1,7 @@
 // The executor that is a GPU: one stream of the current device. This header needs no CUDA: the members are defined in gpu.cuh and the
 // kernels in kernels_*.cuh, which nvcc compiles once for a program (the CMake function verbatim_cuda_kernels).
 // Cost: allocate synchronises, and happens at construction alone; upload, launch and replay enqueue, except that a shape of step that
-// comes for the second time is recorded, which allocates; wait waits for the stream.
+// comes for the second time is recorded, which allocates; wait waits for the stream, or for what a mark remembers of it.
 // The first failure is kept: wait() throws it, and then every later wait does, since a device that has failed gives no results.
 #pragma once
 #include <cstddef>
@@ -44,6 +44,9 @@ class gpu {
     }
     run_graph(found->second);
   }
+  /// Remembers what has been enqueued so far as `which` (0 or 1), for wait(which).
+  void mark(int which) noexcept;
+  void wait(int which);
   void wait();
   /// Waits for all work of the device, of whatever stream.
   static void settle();
@@ -56,7 +59,10 @@ class gpu {
   void* finish_recording() noexcept;   ///< an executable graph, or null where there could be none
   void run_graph(void* graph) noexcept;
 
+  void throw_failure();
+
   void* stream_ = nullptr;
+  void* marks_[2] = {};   // events
   bool records_ = true;
   std::map<std::uint64_t, void*> graphs_;
 };

@@ -44,7 +44,7 @@ template <class Executor> class weight_store {
     };
     bool const aligned = reinterpret_cast<std::uintptr_t>(t.data) % 16 == 0;   // for 16-byte loads; buckets promise less
     if (t.where == memory_space::device && t.type == dtype::bf16 && aligned) return tile(static_cast<bf16 const*>(t.data), 0, all);
-    if (bounce_.size() < std::size_t(most) * k) bounce_ = device_array<Executor, bf16>(std::max(std::size_t(most) * k, piece_bytes / sizeof(bf16)));
+    make_bounce(std::size_t(most) * k);
     for (int first = 0; first < all; first += most) {
       int const rows = std::min(most, all - first);
       tensor piece = t;
@@ -55,7 +55,7 @@ template <class Executor> class weight_store {
   }
   template <class Matrix> void read_tiles(bf16* to, Matrix const& from, int part, int row) {
     std::size_t const k = std::size_t(from.columns());
-    if (bounce_.size() < k) bounce_ = device_array<Executor, bf16>(std::max(k, piece_bytes / sizeof(bf16)));
+    make_bounce(k);
     executor_.launch(kernel::sm90::untile_weights{{{from.all(), {bounce_.data(), k}, 1, int(k)}, from.offset(part) + row}});
     read(to, static_cast<bf16 const*>(bounce_.data()), k);
   }
@@ -97,6 +97,11 @@ template <class Executor> class weight_store {
     if (t.type == dtype::f32) f(static_cast<float const*>(t.data));
     else if (t.type == dtype::bf16) f(static_cast<bf16 const*>(t.data));
     else f(static_cast<f16 const*>(t.data));
+  }
+  void make_bounce(std::size_t elements) {
+    if (bounce_.size() >= elements) return;
+    executor_.wait();   // what is enqueued may read the one that goes
+    bounce_ = device_array<Executor, bf16>(std::max(elements, piece_bytes / sizeof(bf16)));
   }
   /// to[i] = To(T(t[i])), both in device memory.
   template <class T, class To> void convert_there(To* to, tensor const& t, std::size_t count) {
