@@ -17,7 +17,7 @@ struct slice {
 /// A packed step. All pointers are device-accessible and outlive the call.
 struct step {
   int tokens;             ///< rows in all
-  token const* ids;       ///< [tokens]
+  token const* ids;       ///< [tokens]; on a backend that runs ahead, ~i is the token sampled for output i of the step started before
   int const* positions;   ///< [tokens]
   int slices;
   slice const* slice_of;  ///< [slices], rows ascending without gaps

@@ -54,7 +54,8 @@ template <class Stream> struct continuation {
   std::vector<token> ids;                  ///< prompt, then output; capacity for all of it from the start
   sampling_params sampling;                ///< the request's, with this continuation's own seed
   sequence handle{};                       ///< valid while running
-  int computed = 0;                        ///< tokens whose KV is in the pages of `handle`
+  int computed = 0;                        ///< tokens whose KV is in the pages of `handle`, once the steps in flight are done
+  int pending = -1;                        ///< the output of the step in flight that samples its next token, which will be computed; -1: none
   int cached = 0;                          ///< prompt tokens that the prefix index gave when it was first admitted
   bool announced = false;                  ///< its `started` event is out
   bool entered = false;                    ///< it has run: a pause that waits lets it come to its end
@@ -65,10 +66,13 @@ template <class Stream> struct continuation {
 
   int prompt_size() const { return int(owner->ask().prompt.size()); }
   int output_size() const { return int(ids.size()) - prompt_size(); }
-  /// The next output token where the request gives it, else -1.
-  token given() const {
+  /// Tokens that can be computed: those of `ids`, and one that only the device knows.
+  int known() const { return int(ids.size()) + (pending >= 0); }
+  /// The token of a position of the output where the request gives it, else -1.
+  token given(int position) const {
     auto const& forced = owner->ask().forced;
-    return std::size_t(output_size()) < forced.size() ? forced[std::size_t(output_size())] : -1;
+    std::size_t const at = std::size_t(position - prompt_size());
+    return at < forced.size() ? forced[at] : -1;
   }
   row_history history() const {
     std::span<token const> const all(ids);

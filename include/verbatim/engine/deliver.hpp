@@ -51,7 +51,7 @@ template <class Text> class delivery {
     sampled const& s = d.token;
     c.append(s.id);
     ++stats_->generated_tokens;
-    bool const more = c.given() >= 0;   // what is given ends nothing before its last token
+    bool const more = c.given(int(c.ids.size())) >= 0;   // what is given ends nothing before its last token
     bool const stop = !more && std::find(g.stops.begin(), g.stops.end(), s.id) != g.stops.end();
     std::string const* matched = nullptr;
     shown_.clear();

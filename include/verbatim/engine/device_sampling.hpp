@@ -8,16 +8,19 @@
 
 namespace verbatim::detail {
 
-/// Whether P's backend samples, and P's chain is the one whose bits it has.
+/// Whether P's backend samples, and P's chain is the one whose bits it has. It then starts a step before the one before is finished, too.
 template <class P, class Model> concept samples_on_device =
     std::is_same_v<typename P::sampler, full_sampler> &&
-    requires(Model& m, step const& s, std::span<kernel::sampling_row const> wanted, std::span<kernel::sampling_result> results) { m.forward(s, wanted, results); };
+    requires(Model& m, step const& s, std::span<kernel::sampling_row const> wanted, std::span<kernel::sampling_result> results) {
+      m.start(s, wanted), m.finish(results);
+    };
 
 template <class... Stages> bool any_active(sampling_params const& p, row_history const& h, int position) {
   return (is_active<Stages>(prepare_stage<Stages>(p, h, position)) || ...);
 }
 
-/// The job of a row that samples; it wants nothing where a stage that only the host has is active.
+/// The job of a row that samples the token of `position`; it wants nothing where a stage that only the host has is active. The history may
+/// lack the last token: a stage that will not be active then may be taken for active, never the other way round.
 inline kernel::sampling_row sampling_row_of(sampling_params const& p, row_history const& h, int position, token given, bool raw) {
   if (any_active<logit_bias, bad_words, min_tokens, repetition_penalty, presence_penalty, frequency_penalty>(p, h, position)) return {};
   auto const noise = gumbel::prepare(p, h, position);

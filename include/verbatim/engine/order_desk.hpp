@@ -34,8 +34,10 @@ template <class P> class order_desk {
   /// Only what has run before goes on.
   bool draining() const noexcept { return state_ == state::draining; }
 
-  void carry_out_all() {
+  /// Calls `land` before each order: no step may be in flight then.
+  template <class F> void carry_out_all(F&& land) {
     for (command c; jobs_->pop(c);) {
+      land();
       outcome out;
       try {
         done_ = &c.done;

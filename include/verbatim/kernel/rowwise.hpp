@@ -2,8 +2,9 @@
 // shared. Elementwise, so the bits are those of the CPU backend (layout_invariant); rounded to T where that rounds.
 // Widths and strides are multiples of pack_size<T>. Cost: every byte once; the floor is bandwidth.
 #pragma once
-#include "verbatim/core/token.hpp"
 #include "verbatim/kernel/activations.hpp"
+#include "verbatim/kernel/input_token.hpp"
+#include "verbatim/kernel/values.hpp"
 
 namespace verbatim::kernel {
 
@@ -15,11 +16,12 @@ template <class T> struct embedding_params {
   global<token const> ids; ///< [rows]
   global<T> y;             ///< [rows, width]
   int rows, width;
+  global<sampling_result const> sampled = {};   ///< what negative ids speak of: see input_token
 };
 template <class T> constexpr launch_shape shape_of(embedding_params<T> const& p) { return {.x = p.rows, .threads = rowwise_threads}; }
 
 template <class Grid, class T> VERBATIM_KERNEL void run(Grid g, embedding_params<T> const& p) {
-  token const id = g.load(p.ids, g.block_x());
+  token const id = input_token(g, p.ids, p.sampled);
   std::size_t const from = std::size_t(id) * std::size_t(p.width), to = std::size_t(g.block_x()) * std::size_t(p.width);
   bool const known = id >= 0 && from < p.table.size;
   for (int i = g.thread() * pack_size<T>; i < p.width; i += g.threads() * pack_size<T>)

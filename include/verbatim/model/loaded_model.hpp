@@ -63,10 +63,11 @@ template <class Model, class Device, class T, class Attention = typename Device:
     else return Model::forward(ops_, weights_, s);
   }
 
-  /// The same on a backend that samples: see ops<cuda::…>::run.
-  template <class Wanted, class Results> logits_view forward(step const& s, Wanted const& wanted, Results const& results) requires requires(backend_type& o) { o.run(s, [] {}, wanted, results); } {
-    return ops_.run(s, [&] { Model::forward(ops_, weights_, s); }, wanted, results);
+  /// The same in two halves, on a backend that samples: see ops<cuda::…>.
+  template <class Wanted> void start(step const& s, Wanted const& wanted) requires requires(backend_type& o) { o.start(s, [] {}, wanted); } {
+    ops_.start(s, [&] { Model::forward(ops_, weights_, s); }, wanted);
   }
+  template <class Results> logits_view finish(Results const& results) requires requires(backend_type& o) { o.finish(results); } { return ops_.finish(results); }
 
   std::uint64_t version() const noexcept { return version_; }
   std::size_t weight_bytes() const noexcept { return loader_.bytes(); }

@@ -1,13 +1,20 @@
 // The executor that needs no GPU: device memory is the host's, copies are copies, and kernels run under simt's host executor, which
 // throws simt::defect at the first thing a GPU would hide. One kernel after another, on the calling thread.
 // An executor is: allocate, release (device memory), stage, unstage (memory that copies read and write), upload, download, copy,
-// copy_pieces, launch, replay, wait, settle and select. Only `gpu` (gpu.hpp) does any of this asynchronously.
+// copy_pieces, launch, replay, mark, wait, settle and select. Work is enqueued, in one order, and is done once it was waited for. Here it runs no
+// sooner than that, and as a graph a second time, so what a host may not rely on fails: what is still to be downloaded is garbage until
+// then, staged memory that changes before its upload has run is a defect, and a replay launches what was recorded.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "verbatim/backend/cuda/launch_log.hpp"
 #include "verbatim/simt/host_grid.hpp"
@@ -17,6 +24,9 @@ namespace verbatim::cuda {
 
 class emulator {
  public:
+  emulator() = default;
+  emulator(emulator const&) = delete;
+
   static void* allocate(std::size_t bytes) {
     void* const p = ::operator new(bytes, std::align_val_t(256));
     std::memset(p, 0, bytes);
@@ -26,32 +36,72 @@ class emulator {
   static void* stage(std::size_t bytes) { return allocate(bytes); }
   static void unstage(void* p) noexcept { release(p); }
 
-  void upload(void* to, void const* staged, std::size_t bytes) { std::memcpy(to, staged, bytes); }
-  void download(void* staged, void const* from, std::size_t bytes) { std::memcpy(staged, from, bytes); }
-  void copy(void* to, void const* from, std::size_t bytes) { std::memcpy(to, from, bytes); }
+  void upload(void* to, void const* staged, std::size_t bytes) {
+    auto const* const from = static_cast<unsigned char const*>(staged);
+    enqueue([=, expected = std::vector<unsigned char>(from, from + bytes)] {
+      if (bytes > 0 && std::memcmp(staged, expected.data(), bytes) != 0)
+        throw simt::defect(simt::defect::kind::race, "staged memory was written before its upload was waited for");
+      std::memcpy(to, staged, bytes);
+    });
+  }
+  void download(void* staged, void const* from, std::size_t bytes) {
+    std::memset(staged, 0xff, bytes);
+    copy(staged, from, bytes);
+  }
+  void copy(void* to, void const* from, std::size_t bytes) {
+    enqueue([=] { std::memcpy(to, from, bytes); });
+  }
   /// `count` pieces of `bytes`, at multiples of `pitch`.
   void copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) std::memcpy(static_cast<char*>(to) + i * pitch, static_cast<char const*>(from) + i * pitch, bytes);
+    for (std::size_t i = 0; i < count; ++i) copy(static_cast<char*>(to) + i * pitch, static_cast<char const*>(from) + i * pitch, bytes);
   }
   template <class Params> void launch(Params const& p) {
     log_.add(p);
-    if constexpr (requires { requires Params::needs_sm90; }) simt::launch_sm90(shape_of(p), [&](simt::host_sm90_grid g) { run(g, p); }, ++launches_);
-    else simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, ++launches_);
+    enqueue([this, p] {
+      if constexpr (requires { requires Params::needs_sm90; }) simt::launch_sm90(shape_of(p), [&](simt::host_sm90_grid g) { run(g, p); }, ++launches_);
+      else simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, ++launches_);
+    });
   }
-  /// Runs what f enqueues. The same key: the same launches, or a defect.
+  /// Runs what f enqueues. The same key: the same launches, or a defect; and those of the first time are run.
   template <class F> void replay(std::uint64_t key, F&& f) {
+    std::vector<work> now;
+    recorded_ = &now;
     log_.begin();
     std::forward<F>(f)();
+    recorded_ = nullptr;
     log_.end(key);
+    for (auto const& w : graphs_.try_emplace(key, std::move(now)).first->second) enqueue(w);
   }
-  void wait() {}
+  /// Remembers what has been enqueued so far as `which`, for wait(which).
+  void mark(int which) { marks_[std::size_t(which)] = enqueued_; }
+  void wait(int which) { finish(marks_[std::size_t(which)]); }
+  void wait() { finish(enqueued_); }
   void settle() {}
   void select() {}
   static constexpr int processors = 4;   ///< few, so that small models split products too
 
  private:
+  using work = std::function<void()>;
+  void enqueue(work w) {
+    if (recorded_) return recorded_->push_back(std::move(w));
+    queue_.push_back(std::move(w));
+    ++enqueued_;
+  }
+  void finish(std::uint64_t count) {
+    while (enqueued_ - queue_.size() < count) {
+      work const next = std::move(queue_.front());
+      queue_.pop_front();
+      next();
+    }
+  }
+
   launch_log log_;
   std::uint64_t launches_ = 0;   // seeds the order of threads and blocks: no result may depend on it
+  std::uint64_t enqueued_ = 0;
+  std::array<std::uint64_t, 2> marks_{};
+  std::deque<work> queue_;
+  std::vector<work>* recorded_ = nullptr;   // where a graph is being recorded
+  std::map<std::uint64_t, std::vector<work>> graphs_;
 };
 
 }  // namespace verbatim::cuda

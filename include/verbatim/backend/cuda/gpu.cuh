@@ -12,6 +12,7 @@ namespace verbatim::cuda {
 
 namespace detail {
 inline cudaStream_t stream_of(void* s) noexcept { return static_cast<cudaStream_t>(s); }
+inline cudaEvent_t event_of(void* e) noexcept { return static_cast<cudaEvent_t>(e); }
 inline std::string why(cudaError_t e) { return std::string(cudaGetErrorName(e)) + ": " + cudaGetErrorString(e); }
 /// Held by who records, and alone by who waits for a whole device: that would end recordings of every stream of it.
 inline std::shared_mutex& recording() noexcept {
@@ -50,6 +51,11 @@ gpu::gpu() {
   cudaStream_t stream = nullptr;
   note(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   stream_ = stream;
+  for (void*& mark : marks_) {
+    cudaEvent_t e = nullptr;
+    note(cudaEventCreateWithFlags(&e, cudaEventDisableTiming));
+    mark = e;
+  }
   wait();
 }
 gpu::~gpu() {
@@ -57,6 +63,8 @@ gpu::~gpu() {
   cudaStreamSynchronize(detail::stream_of(stream_));
   for (auto const& [key, graph] : graphs_)
     if (graph) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
+  for (void* mark : marks_)
+    if (mark) cudaEventDestroy(detail::event_of(mark));
   if (stream_) cudaStreamDestroy(detail::stream_of(stream_));
 }
 
@@ -144,9 +152,17 @@ std::size_t gpu::free_memory() {
   }
   return free;
 }
+void gpu::mark(int which) noexcept { note(cudaEventRecord(detail::event_of(marks_[which]), detail::stream_of(stream_))); }
+void gpu::wait(int which) {
+  note(cudaEventSynchronize(detail::event_of(marks_[which])));
+  throw_failure();
+}
 void gpu::wait() {
   select();
   note(cudaStreamSynchronize(detail::stream_of(stream_)));
+  throw_failure();
+}
+void gpu::throw_failure() {
   if (failure_ != cudaSuccess) throw error("device", 4, "the device failed: " + detail::why(cudaError_t(failure_)));
 }
 

@@ -1,7 +1,8 @@
 // The executor that is a GPU: one stream of the device that is the thread's current one at construction. This header needs no CUDA: the
 // members are defined in gpu.cuh and the kernels in kernels_*.cuh, which nvcc compiles once for a program (verbatim_cuda_kernels).
 // Cost: allocate synchronises, and happens at construction alone; upload, launch and replay enqueue, except that a shape of step that
-// comes for the second time is recorded, which allocates; wait waits for the stream.
+// comes for the second time is recorded, which allocates; wait waits for the stream, or for what a mark
+// remembers of it.
 // Failures are an executor's own: wait() throws its first one, and then every later wait does. A call that fails concerns no other
 // executor; a kernel that fails loses the process its context of the device, and then the next wait of each executor there throws.
 // Threads: one at a time an executor, whichever; a call makes the executor's device the thread's current one, and leaves it so.
@@ -54,6 +55,9 @@ class gpu {
     }
     run_graph(found->second);
   }
+  /// Remembers what has been enqueued so far as `which` (0 or 1), for wait(which).
+  void mark(int which) noexcept;
+  void wait(int which);
   void wait();
   void* stream() const noexcept { return stream_; }   ///< for events of one's own
   /// Waits for all work of the device, of whatever stream.
@@ -70,8 +74,11 @@ class gpu {
   void run_graph(void* graph) noexcept;
   void note(int error) noexcept;   ///< a cudaError_t: the first one is kept
 
+  void throw_failure();
+
   void* stream_ = nullptr;
   int device_ = 0, failure_ = 0;
+  void* marks_[2] = {};   // events
   bool records_ = true;
   std::map<std::uint64_t, void*> graphs_;
 };

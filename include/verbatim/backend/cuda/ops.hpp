@@ -2,7 +2,9 @@
 // kernels on an executor (a GPU's, or the emulator), which is all that differs between devices.
 // Guarantee: batch_invariant, or what the linear part offers; which kernel runs depends on the number of rows, its bits do not. Rounding points in bf16 are those
 // of the CPU. Everything is allocated at construction; a step is one copy to the device, launches or the replay of a graph, and
-// one copy of logits back. Not thread-safe: one step at a time. Errors: device.* from construction and from the step that failed.
+// one copy of logits or results back. A step may be started while the one before runs: everything goes through one stream, so whatever a
+// step writes in device memory, pages of KV included, it writes after the steps before have read it, and only what the host writes and
+// reads exists twice. Not thread-safe. Errors: device.* from construction, and from waiting for what failed.
 #pragma once
 #include <algorithm>
 #include <span>
@@ -15,6 +17,7 @@
 #include "verbatim/backend/cuda/device.hpp"
 #include "verbatim/backend/cuda/emulator.hpp"
 #include "verbatim/backend/cuda/gpu.hpp"
+#include "verbatim/backend/cuda/row_sampler.hpp"
 #include "verbatim/backend/cuda/step_tables.hpp"
 #include "verbatim/backend/cuda/weight_store.hpp"
 #include "verbatim/backend/rope_frequencies.hpp"
@@ -49,8 +52,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
         tables_(limits, contract.kv_leaf, Attention::shares_prefixes), frequencies_(std::size_t(c.head_dim / 2)), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
         sine_(cosine_.size()), layer_kv_(std::size_t(limits.pages) * page_elements()), kv_(2 * std::size_t(c.layers) * layer_kv_),
         partial_(partial_room()), workspace_(workspace_room()), logits_(std::size_t(limits.outputs) * std::size_t(c.vocabulary)), host_logits_(logits_.size()),
-        scratch_rows_(row_room()), scratch_partial_(partial_products()), wanted_(std::size_t(limits.outputs)), results_(wanted_.size()), host_wanted_(wanted_.size()), host_results_(wanted_.size()),
-        cuts_(wanted_.size()), drawn_(kernel::piece_room(limits.outputs, executor::processors)), summed_(drawn_.size()), arrived_(wanted_.size()) {
+        scratch_rows_(row_room()), scratch_partial_(partial_products()), sampler_(limits.outputs) {
     auto const f = rope_frequencies(c);
     store_.write(frequencies_.data(), f.data(), f.size());
     if constexpr (requires { Linear::prepare(executor_); }) Linear::prepare(executor_);
@@ -74,13 +76,19 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   std::vector<float> values_of(tensor const& t) const { return store_.values_of(t); }
   /// Before tensors in device memory are read: what any stream of the device still writes is there afterwards.
   void settle() { executor_.settle(); }
-  void wait() { executor_.wait(); }
+  /// For everything that was enqueued. Of steps that were started and not finished nothing is told any more.
+  void wait() {
+    finished_ = started_;
+    executor_.wait();
+  }
 
   // --- a step --------------------------------------------------------------------------------------------------------
-  /// Runs `forward`, which calls what is below, for the step. Where rows of `wanted` (one an output, or none at all) want something, that
-  /// is done on the device, and `results` are written; the logits of the other rows, and only those, are there on the host afterwards.
-  template <class F> logits_view run(step const& s, F&& forward, std::span<kernel::sampling_row const> wanted = {}, std::span<kernel::sampling_result> results = {}) {
-    shape_ = tables_.fill(executor_, s);
+  /// Enqueues `forward`, which calls what is below, for the step. Where rows of `wanted` (one an output, or none at all) want something,
+  /// that is done on the device; the logits of the other rows, and only those, come to the host. A step may be started while one is not
+  /// finished, if that one brings no logits; its ids ~i are then the tokens that the other one samples for its output i.
+  template <class F> void start(step const& s, F&& forward, std::span<kernel::sampling_row const> wanted = {}) {
+    int const which = int(started_++ % 2);
+    shape_ = tables_.fill(executor_, s, which);
     if (shape_.replays()) executor_.replay(shape_.key(), forward);
     else forward();
     std::size_t const row = std::size_t(config_.vocabulary);
@@ -89,10 +97,22 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
       for (end = first; end < s.outputs && !sampled_here(end); ++end) {}
       if (end > first) executor_.download(host_logits_.data() + std::size_t(first) * row, logits_.data() + std::size_t(first) * row, std::size_t(end - first) * row * sizeof(float));
     }
-    if (!wanted.empty()) sample(wanted);
-    executor_.wait();
-    if (!wanted.empty()) std::copy_n(host_results_.data(), wanted.size(), results.begin());
-    return {host_logits_.data(), s.outputs, row, config_.vocabulary};
+    if (!wanted.empty()) sampler_.enqueue(executor_, logits_, config_.vocabulary, wanted, which);
+    outputs_[which] = s.outputs;
+    executor_.mark(which);
+  }
+  /// Waits for the earliest step that is not finished, and gives its logits, valid and writable until the next start(), and the results of
+  /// its rows that wanted something.
+  logits_view finish(std::span<kernel::sampling_result> results = {}) {
+    int const which = int(finished_++ % 2);
+    executor_.wait(which);
+    sampler_.read(results, which);
+    return {host_logits_.data(), outputs_[which], std::size_t(config_.vocabulary), config_.vocabulary};
+  }
+  /// Both, for logits of all outputs.
+  template <class F> logits_view run(step const& s, F&& forward) {
+    start(s, forward);
+    return finish();
   }
 
   void begin(step const&) {
@@ -103,8 +123,8 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
 
   rows embed(matrix const& table, step const&) {
     rows const x = take(shape_.rows, config_.hidden);
-    if constexpr (Linear::template tiled<T>) queue().launch(kernel::sm90::tiled_embedding{table.all(), tables_.ids(), all(x), x.rows, x.columns, table.outputs()});
-    else queue().launch(kernel::embedding_params<T>{table.all(), tables_.ids(), all(x), x.rows, x.columns});
+    if constexpr (Linear::template tiled<T>) queue().launch(kernel::sm90::tiled_embedding{table.all(), tables_.ids(), all(x), x.rows, x.columns, table.outputs(), sampler_.results()});
+    else queue().launch(kernel::embedding_params<T>{table.all(), tables_.ids(), all(x), x.rows, x.columns, sampler_.results()});
     return x;
   }
 
@@ -321,19 +341,6 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   }
   static kernel::global<T> all(operand x) noexcept { return {x.data, operand_elements(x.rows, x.columns, x.groups)}; }
 
-  void sample(std::span<kernel::sampling_row const> wanted) {
-    std::copy(wanted.begin(), wanted.end(), host_wanted_.data());
-    executor_.upload(wanted_.data(), host_wanted_.data(), wanted.size() * sizeof(kernel::sampling_row));
-int const rows = int(wanted.size()), ids = config_.vocabulary;
-    bool const cuts = std::any_of(wanted.begin(), wanted.end(), [&](kernel::sampling_row const& w) { return kernel::truncates(w, ids); });
-    kernel::sampling_work const p{logits_, wanted_, results_, {cuts_.data(), cuts ? cuts_.size() : 0}, drawn_, summed_, arrived_,
-                                    rows, ids, kernel::pieces_for(rows, ids, executor::processors), kernel::room_for(ids)};
-    if (cuts) executor_.launch(kernel::sample_cuts{p});
-    executor_.launch(kernel::sample_draws{p});
-    executor_.launch(kernel::sample_sums{p});
-    executor_.download(host_results_.data(), results_.data(), wanted.size() * sizeof(kernel::sampling_result));
-  }
-
   /// The executor, for a launch behind what waits to be merged.
   executor& queue() {
     if constexpr (Linear::template tiled<T>)
@@ -368,14 +375,9 @@ int const rows = int(wanted.size()), ids = config_.vocabulary;
   kernel::sm90::linear_params<T> unmerged_{};   ///< a sum onto rows whose leaves wait to be merged, where leaves_each > 0
   array<T> scratch_rows_;
   array<float> scratch_partial_;
-  array<kernel::sampling_row> wanted_;
-  array<kernel::sampling_result> results_;
-  cuda::staging_array<executor, kernel::sampling_row> host_wanted_;
-  cuda::staging_array<executor, kernel::sampling_result> host_results_;
-  array<float> cuts_;
-  array<kernel::drawn_piece> drawn_;
-  array<kernel::summed_piece> summed_;
-  array<unsigned> arrived_;
+  cuda::row_sampler<executor> sampler_;
+  unsigned started_ = 0, finished_ = 0;   // steps
+  int outputs_[2] = {};
 };
 
 }  // namespace verbatim

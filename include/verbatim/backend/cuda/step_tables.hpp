@@ -53,12 +53,12 @@ template <class Executor> class step_tables {
       : finds_prefixes_(finds_prefixes), page_(l.page), leaf_(leaf), context_(l.context > 0 ? std::min(l.context, l.pages * l.page) : l.pages * l.page),
         most_rows_(std::min({l.tokens, l.slices, l.outputs})), most_outputs_(l.outputs),
         sequences_(std::size_t(l.slices)), found_runs_(std::size_t(l.slices)), found_members_(std::size_t(l.slices)), found_leaves_(std::size_t(l.slices)),
-        staged_(std::size_t(3 * l.tokens + 16 * l.slices + l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), all_(staged_.size()) {}
+        all_(std::size_t(3 * l.tokens + 16 * l.slices + l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), staged_(2 * all_.size()) {}
 
   int most_leaves() const noexcept { return (context_ + leaf_ - 1) / leaf_; }
 
-  /// Packs s and copies it. The step before must have ended.
-  step_shape fill(Executor& e, step const& s) noexcept {
+  /// Packs s and copies it. `which` of two places of the host it goes through: the step that went through it before must have ended.
+  step_shape fill(Executor& e, step const& s, int which) noexcept {
     shape_ = {.rows = s.tokens, .sequences = s.slices, .outputs = s.outputs};
     found_ = 0;
     int end = 1;
@@ -80,8 +80,9 @@ template <class Executor> class step_tables {
     first_row_ = take(shape_.sequences), rows_ = take(shape_.sequences), first_position_ = take(shape_.sequences);
     runs_ = take(4 * shape_.runs), members_ = take(shape_.runs > 0 ? shape_.decoding : 0), leaves_of_ = take(shape_.runs > 0 ? shape_.decoding : 0);
     output_rows_ = take(shape_.outputs), pages_ = take(shape_.sequences * shape_.pages_each);
-    write(s);
-    e.upload(all_.data(), staged_.data(), used_ * sizeof(int));
+    int* const staged = staged_.data() + std::size_t(which) * all_.size();
+    write(s, staged);
+    e.upload(all_.data(), staged, used_ * sizeof(int));
     return shape_;
   }
 
@@ -104,7 +105,7 @@ template <class Executor> class step_tables {
   std::size_t take(int n) noexcept {
     std::size_t const at = used_;
     used_ += std::size_t(n);
-    if (used_ > staged_.size()) __builtin_trap();   // sized for every step that the limits allow
+    if (used_ > all_.size()) __builtin_trap();   // sized for every step that the limits allow
     return at;
   }
   kernel::global<int const> view(std::size_t at, int n) const noexcept { return {all_.data() + at, std::size_t(n)}; }
@@ -118,8 +119,7 @@ template <class Executor> class step_tables {
     for (int r = 0; r < found_; ++r) most = std::max(most, found_runs_[std::size_t(r)].count);
     shape_.runs = rounded_leaves(found_), shape_.members = rounded_leaves(most);
   }
-  void write(step const& s) noexcept {
-    int* const to = staged_.data();
+  void write(step const& s, int* to) noexcept {
     std::fill(to, to + used_, 0);
     std::copy_n(s.ids, s.tokens, to + ids_);
     std::copy_n(s.positions, s.tokens, to + positions_);
@@ -146,8 +146,8 @@ template <class Executor> class step_tables {
   std::vector<kernel::decoding_sequence> sequences_;
   std::vector<kernel::shared_run> found_runs_;
   std::vector<int> found_members_, found_leaves_;
-  staging_array<Executor, int> staged_;
   device_array<Executor, int> all_;
+  staging_array<Executor, int> staged_;   // two of these
   step_shape shape_;
   std::size_t used_ = 0, ids_ = 0, positions_ = 0, sequence_of_ = 0, first_row_ = 0, rows_ = 0, first_position_ = 0, output_rows_ = 0, pages_ = 0, runs_ = 0, members_ = 0, leaves_of_ = 0;
 };

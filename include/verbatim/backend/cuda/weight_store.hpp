@@ -101,6 +101,7 @@ template <class Executor> class weight_store {
   }
   void make_bounce(std::size_t elements) {
     if (bounce_.size() >= elements) return;
+    executor_.wait();   // what is enqueued may read the one that goes
     executor_.select();   // the thread that loads may be another one than the one that made this
     bounce_ = device_array<Executor, bf16>(std::max(elements, piece_bytes / sizeof(bf16)));
   }

@@ -5,7 +5,7 @@
 // Bodies here copy to and from rows; kernels that make activations for a product store them here themselves (activations.hpp).
 // Cost: every byte read and written once; the floor is bandwidth.
 #pragma once
-#include "verbatim/core/token.hpp"
+#include "verbatim/kernel/input_token.hpp"
 #include "verbatim/kernel/values.hpp"
 #include "verbatim/simt/sm90.hpp"
 
@@ -88,10 +88,11 @@ struct tiled_embedding {
   global<token const> ids;
   global<bf16> y;   ///< [rows, k]
   int rows, k, vocabulary;
+  global<sampling_result const> sampled = {};   ///< what negative ids speak of: see input_token
 };
 constexpr launch_shape shape_of(tiled_embedding const& p) { return {.x = p.rows, .threads = 128}; }
 template <class Grid> VERBATIM_KERNEL void run(Grid g, tiled_embedding const& p) {
-  token const id = g.load(p.ids, g.block_x());
+  token const id = input_token(g, p.ids, p.sampled);
   for (int k = g.thread() * pack_size<bf16>; k < p.k; k += 128 * pack_size<bf16>) {
     full_pack<bf16> v{};
     if (id >= 0 && id < p.vocabulary) v = g.template load_pack<pack_size<bf16>>(p.table, weight_pack(id, k, p.k) * pack_size<bf16>);
