@@ -4,9 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
-#include <random>
 #include <string>
-#include <vector>
 
 #include "verbatim/simt/grid.hpp"
 #include "verbatim/simt/host_block.hpp"
@@ -132,15 +130,6 @@ class host_grid {
 static_assert(tensor_grid<host_grid>);
 
 /// Runs body(host_grid) for every thread of every block. Seed 0: in ascending order.
-template <class Body> void launch(launch_shape shape, Body const& body, std::uint64_t seed = 0) {
-  host_block block(shape, seed);
-  std::vector<int> order(std::size_t(shape.x) * std::size_t(shape.y) * std::size_t(shape.z));
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = int(i);
-  std::mt19937_64 random(seed);
-  if (seed != 0) std::shuffle(order.begin(), order.end(), random);
-  for (int i : order)
-    block.run(i % shape.x, i / shape.x % shape.y, i / shape.x / shape.y, &body,
-              [](void const* closure, host_block& b, int thread) { (*static_cast<Body const*>(closure))(host_grid(b, thread)); });
-}
+template <class Body> void launch(launch_shape shape, Body const& body, std::uint64_t seed = 0) { launch_blocks<host_grid, host_block>(shape, body, seed); }
 
 }  // namespace verbatim::simt

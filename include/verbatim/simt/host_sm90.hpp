@@ -144,16 +144,6 @@ class host_sm90_grid : private host_grid {
 static_assert(sm90_grid<host_sm90_grid>);
 
 /// Runs body(host_sm90_grid) for every thread of every block. Seed 0: in ascending order.
-template <class Body> void launch_sm90(launch_shape shape, Body const& body, std::uint64_t seed = 0) {
-  if (shape.x < 1 || shape.y < 1 || shape.z < 1) throw defect(defect::kind::bad_launch, "a launch without blocks");
-  host_sm90_block block(shape, seed);
-  std::vector<int> order(std::size_t(shape.x) * std::size_t(shape.y) * std::size_t(shape.z));
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = int(i);
-  std::mt19937_64 random(seed);
-  if (seed != 0) std::shuffle(order.begin(), order.end(), random);
-  for (int i : order)
-    block.run(i % shape.x, i / shape.x % shape.y, i / shape.x / shape.y, &body,
-              [](void const* closure, host_sm90_block& b, int thread) { (*static_cast<Body const*>(closure))(host_sm90_grid(b, thread)); });
-}
+template <class Body> void launch_sm90(launch_shape shape, Body const& body, std::uint64_t seed = 0) { launch_blocks<host_sm90_grid, host_sm90_block>(shape, body, seed); }
 
 }  // namespace verbatim::simt

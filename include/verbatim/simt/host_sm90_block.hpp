@@ -24,6 +24,7 @@ class host_sm90_block : public host_sm90_threads {
   void run(int x, int y, int z, void const* closure, body call) {
     x_ = x, y_ = y, z_ = z, closure_ = closure, call_ = call;
     run_threads();
+    check_end();
   }
 
   // Barriers.
@@ -144,6 +145,7 @@ class host_sm90_block : public host_sm90_threads {
   static constexpr int pool = -2;
 
   void begin() override {
+    host_sm90_threads::begin();
     free_registers_ = 0;
     landing_.clear(), barriers_.clear();
     barriers_.reserve(max_barriers);
@@ -198,7 +200,7 @@ class host_sm90_block : public host_sm90_threads {
   void before_write(detail::shared_cell const& c, bool asynchronous, int offset, location where) {
     if (auto const v = detail::may_write(c, me().seen, first_warp(), asynchronous); v.text) fail(v.broken, v.text + place_of(offset), where);
   }
-  void check_end() override {
+  void check_end() const {
     if (!landing_.empty()) fail(rule::in_flight, "the block ends before a copy that it asked for", landing_.front().where);
     for (auto const& c : barriers_)
       if (c.told && !c.observed) fail(rule::in_flight, "the block ends and nobody waited for its last copy", c.last_copy);

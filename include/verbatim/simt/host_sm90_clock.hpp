@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,19 +87,13 @@ inline verdict may_write(shared_cell const& c, history const& h, int first_warp,
   return {};
 }
 
-/// A thread of the model, where many of its kind meet, a barrier, a copy under way, and one thing that a warpgroup does as one.
-struct sm90_thread {
-  int id = 0, waits_for = 0, registers = 0;
-  bool done = false, waiting = false, waited = false;
-  location where{};
-  history seen;
+/// A thread of the model, a barrier, a copy under way, and one thing that a warpgroup does as one.
+struct sm90_thread : host_thread {
+  int waits_for = 0, registers = 0;
+  bool waited = false;
+  history seen{};
   std::uint32_t issued = 0, committed = 0, completed = 0, fences = 0;
   std::size_t steps = 0;
-  std::unique_ptr<fiber> context;
-};
-struct meeting {
-  int arrived = 0;
-  location where{};
 };
 struct counter {
   int arrivals = 0, pending = 0, maker = 0;

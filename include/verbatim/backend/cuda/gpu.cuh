@@ -152,8 +152,12 @@ std::size_t gpu::free_memory() {
   }
   return free;
 }
-void gpu::mark(int which) noexcept { note(cudaEventRecord(detail::event_of(marks_[which]), detail::stream_of(stream_))); }
+void gpu::mark(int which) noexcept {
+  select();
+  note(cudaEventRecord(detail::event_of(marks_[which]), detail::stream_of(stream_)));
+}
 void gpu::wait(int which) {
+  select();
   note(cudaEventSynchronize(detail::event_of(marks_[which])));
   throw_failure();
 }
