@@ -64,7 +64,7 @@ template <class T> void table(int outputs, int inputs, int threads, int rounds, 
       }) / double(count));
     }
     double const t = limits::median(times), bytes = double(weights[0].bytes()), operations = 2.0 * outputs * inputs * rows;
-    double const read = limits::median(bandwidth), peak = limits::median(arithmetic);
+    double const read = *std::max_element(bandwidth.begin(), bandwidth.end()), peak = *std::max_element(arithmetic.begin(), arithmetic.end());
     double const floor = std::max(bytes / read, operations / peak);
     char const* const name = format != weight_format::checkpoint ? name_of(format).data() : sizeof(T) == 2 ? "bf16" : "f32";
     std::printf("%-4s %5d x %5d  threads %d  rows %3d  %7.1f GB/s of %5.1f  %7.1f GFLOP/s of %6.1f  %5.1f%% of floor\n",

@@ -25,8 +25,8 @@ struct bench_options {
 template <class P> void print_json(verbatim::engine<P>& engine, bench_options const& o, verbatim::workload const& w,
                                    verbatim::machine_limits const& limits, verbatim::measured const& m) {
   verbatim::json line{{"model", engine.name()}, {"device", P::device::name}, {"weights", engine.resources().formats.weights != verbatim::weight_format::checkpoint ? verbatim::name_of(engine.resources().formats.weights) : sizeof(typename P::dtype) == 2 ? "bf16" : "f32"},
-                      {"kv", verbatim::name_of(engine.resources().formats.kv)}, {"contract", "batch_invariant"}, {"threads", engine.resources().threads}, {"batch", w.batch}, {"prompt", w.prompt},
-                      {"output", w.output}, {"repetitions", w.repetitions}, {"shared_prompt", o.shared}, {"prefill_tokens_per_second", m.prefill_tokens_per_second},
+                      {"kv", verbatim::name_of(engine.resources().formats.kv)}, {"contract", verbatim::name_of(P::contract.level)}, {"threads", engine.resources().threads}, {"batch", w.batch}, {"prompt", w.prompt},
+                      {"output", w.output}, {"repetitions", w.repetitions}, {"shared_prompt", o.shared}, {"cached_tokens", m.cached_tokens}, {"prefill_tokens_per_second", m.prefill_tokens_per_second},
                       {"decode_tokens_per_second", m.decode_tokens_per_second}, {"ttft_seconds", m.ttft_seconds},
                       {"itl_p50_seconds", m.itl_p50_seconds}, {"itl_p99_seconds", m.itl_p99_seconds}};
   if (limits.read_gb_per_second > 0) {

@@ -65,8 +65,9 @@ for source in (("--model", MODEL), ("--random-weights", MODEL / "config.json")):
     rows = run("bench", *source, "--prompt", 16, "--output", 4, "--batch", "1,2", "--repetitions", 1, "--json")
     expect(f"bench {source[0]} measures every batch", [r["batch"] for r in rows] == [1, 2] and
            all(r["decode_tokens_per_second"] > 0 and 0 < r["decode_of_floor"] for r in rows))
-    rows = run("bench", *source, "--prefill", "20,8", "--prompt", 16, "--output", 4, "--batch", 2, "--repetitions", 1, "--no-floor", "--json")
-    expect(f"bench {source[0]} measures prompts alone first", [(r["batch"], r["prompt"], r["output"]) for r in rows] == [(1, 20, 2), (1, 8, 2), (2, 16, 4)])
+    rows = run("bench", *source, "--prefill", "136,72", "--prompt", 16, "--output", 4, "--batch", 2, "--repetitions", 1, "--no-floor", "--json")
+    expect(f"bench {source[0]} measures prompts alone first", [(r["batch"], r["prompt"], r["output"]) for r in rows] == [(1, 136, 2), (1, 72, 2), (2, 16, 4)])
+    expect(f"bench {source[0]} computes every prompt", [r["cached_tokens"] for r in rows] == [0, 0, 0])
 about = run("inspect", "--model", MODEL, "--bandwidth", 10, "--json")
 expect("inspect --json is one object", len(about) == 1 and isinstance(about[0], dict))
 

@@ -88,7 +88,7 @@ TEST_CASE("library linear: models as near to f32 as the CPU's") {
     CHECK_FALSE(run_model<M, cuda::emulated, bf16>(c, source, all, {}, contract_of_leaves(32)) == logits);   // other products
     auto const exact = run_model<M, cpu::native, float>(c, source, all);
     double const of_cpu = distance(exact, run_model<M, cpu::native, bf16>(c, source, all)), mine = distance(exact, logits);
-    INFO("mean square of differences from f32 " << mine << ", the CPU's in bf16 " << of_cpu);
+    INFO("distance from f32 " << mine << ", the CPU's in bf16 " << of_cpu);
     CHECK(mine < as_far * of_cpu);
     CHECK_THROWS_AS((run_model<M, emulated, bf16>(c, source, all, {}, contract_of_leaves(32))), error);   // whose k_leaf it has not
   };

@@ -167,6 +167,29 @@ TEST_CASE("schedule/first_come: beside decoding no more rows are for prompts tha
   CHECK((b.run[0].tokens == 60 && b.run[1].tokens == 10 && b.run[2].tokens == 10));
 }
 
+TEST_CASE("schedule/first_come: a short prompt does not wait for a long one, which keeps three quarters") {
+  batch b;
+  b.limits = {512, 8, 4000, 16, 48};
+  std::vector<running> r{{1, 100, 99, 7}, {2, 32768, 480, 30}};
+  std::vector<waiting> const brief{{3, 8, 0, 0}, {4, 8, 0, 0}}, lengthy{{3, 9000, 0, 0}};
+  first_come{}(brief, r, b);
+  CHECK(b.admit == std::vector<std::uint32_t>{3});
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[1].id == 2 && b.run[1].tokens == 40 && b.run[2].id == 3 && b.run[2].tokens == 8));
+  first_come{}(lengthy, r, b);   // not much shorter
+  CHECK(b.admit.empty());
+  CHECK((b.run.size() == 2 && b.run[1].tokens == 48));
+  r.push_back({5, 20000, 16, 1}), r.push_back({6, 100, 16, 1});   // the last one goes along
+  first_come{}(lengthy, r, b);
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[1].id == 2 && b.run[1].tokens == 36 && b.run[2].id == 6 && b.run[2].tokens == 12));
+  b.limits.free_pages = 2;   // the first one's pages come first; what the head cannot take is not lost
+  first_come{}(brief, std::span(r).first(2), b);
+  CHECK(b.admit.empty());
+  REQUIRE(b.run.size() == 2);
+  CHECK(b.run[1].tokens == 32);
+}
+
 TEST_CASE("schedule/first_come: a head that does not fit blocks those behind it") {
   std::vector<waiting> const w{{3, 1000, 0, 0}, {4, 1, 0, 0}};
   std::vector<running> const r{{1, 10, 9, 1}};

@@ -69,8 +69,7 @@ constexpr std::uint64_t digest(contract_terms const& t) {
 template <class P> constexpr std::uint64_t contract_of(storage_formats f = {}) { return digest(terms_of<P>(f)); }
 
 inline std::string to_string(contract_terms const& t) {
-  constexpr std::string_view levels[] = {"none", "run_to_run", "batch_invariant", "layout_invariant"};
-  std::string out(levels[std::size_t(t.asked.level)]);
+  std::string out(name_of(t.asked.level));
   out += ", kv_leaf " + std::to_string(t.asked.kv_leaf) + ", k_leaf " + std::to_string(t.asked.k_leaf);
   out += t.kv == kv_format::activations ? "; weights, activations, keys and values in " : "; weights and activations in ";
   out += t.type;

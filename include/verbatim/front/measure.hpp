@@ -29,7 +29,8 @@ struct machine_limits {
 
 /// Medians over the repetitions.
 struct measured {
-  double prefill_tokens_per_second = 0;   ///< prompt tokens over the time to the last first token
+  double prefill_tokens_per_second = 0;   ///< prompt tokens that were computed, over the time to the last first token
+  double cached_tokens = 0;               ///< prompt tokens that were not: what earlier prompts of the same tokens left
   double decode_tokens_per_second = 0;    ///< output tokens after that, all sequences together, over their time
   double ttft_seconds = 0;                ///< submission to first token, median over sequences
   double itl_p50_seconds = 0, itl_p99_seconds = 0;   ///< between tokens of one sequence, once all decode
@@ -47,6 +48,7 @@ inline double quantile(std::vector<double> v, double q) {
 /// Arrival times of every token of one repetition.
 struct timeline {
   double start = 0;
+  int cached = 0;   // prompt tokens
   std::vector<std::vector<double>> tokens;   // [sequence][token]
 
   double last_first() const {
@@ -67,7 +69,8 @@ struct timeline {
         if (s[i] > decoding) ++decoded, gaps.push_back(s[i] - std::max(s[i - 1], decoding));
     }
     measured m;
-    m.prefill_tokens_per_second = double(tokens.size()) * prompt / (decoding - start);
+    m.cached_tokens = cached;
+    m.prefill_tokens_per_second = (double(tokens.size()) * prompt - cached) / (decoding - start);
     m.decode_tokens_per_second = decoded ? double(decoded) / (end - decoding) : 0;
     m.ttft_seconds = quantile(first, 0.5);
     m.itl_p50_seconds = quantile(gaps, 0.5);
@@ -103,6 +106,7 @@ template <class P> timeline run_once(engine<P>& engine, workload const& w, std::
     for (std::size_t i = 0; i < requests.size(); ++i)
       tickets.push_back(engine.submit(std::move(requests[i]), [&out, &open, &now, &failure, i](event const& e) {
         if (e.what == event::kind::token) out.tokens[i].push_back(now());
+        if (e.what == event::kind::started) out.cached += e.cached_tokens;
         if (e.what != event::kind::finished) return;
         --open;
         if (e.finish == finish_reason::error) failure = e.error;
@@ -130,12 +134,13 @@ template <class P> timeline run_once(engine<P>& engine, workload const& w, std::
 /// Throws error("engine", 1 | 2) when the queue refuses, error("engine", 10) when the workload does not fit the engine.
 template <class P> measured measure(engine<P>& engine, workload const& w, machine_limits const& limits = {}) {
   std::vector<measured> runs;
+  std::uint64_t const of_workload = ((std::uint64_t(w.batch) << 40) + (std::uint64_t(w.prompt) << 20) + std::uint64_t(w.output)) * 0x9e3779b97f4a7c15ull;   // no prompt comes twice
   for (int i = 0; i <= w.repetitions; ++i) {
-    auto const m = detail::run_once(engine, w, w.seed + std::uint64_t(i) * 1000003u).summary(w.prompt);
+    auto const m = detail::run_once(engine, w, w.seed + of_workload + std::uint64_t(i) * 1000003u).summary(w.prompt);
     if (i > 0) runs.push_back(m);
   }
   measured out;
-  for (double measured::*field : {&measured::prefill_tokens_per_second, &measured::decode_tokens_per_second, &measured::ttft_seconds,
+  for (double measured::*field : {&measured::prefill_tokens_per_second, &measured::cached_tokens, &measured::decode_tokens_per_second, &measured::ttft_seconds,
                                   &measured::itl_p50_seconds, &measured::itl_p99_seconds}) {
     std::vector<double> values;
     for (auto const& m : runs) values.push_back(m.*field);

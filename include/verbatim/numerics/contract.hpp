@@ -1,13 +1,20 @@
 // Numerics as part of the type: what a part offers, what a pipeline asks, and a digest to compare.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <string_view>
 
 namespace verbatim {
 
 /// none: may differ between runs. run_to_run: same batch, same bits. batch_invariant: a sequence's bits do not depend
 /// on its company, chunking, preemption or prefix hits. layout_invariant: nor on the number of ranks.
 enum class guarantee : std::uint8_t { none, run_to_run, batch_invariant, layout_invariant };
+
+constexpr std::string_view name_of(guarantee g) noexcept {
+  constexpr std::string_view names[] = {"none", "run_to_run", "batch_invariant", "layout_invariant"};
+  return names[std::size_t(g)];
+}
 
 /// A numerical contract. Structural, so that it can be a template argument.
 struct numerics {

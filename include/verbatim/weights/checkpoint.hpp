@@ -100,9 +100,14 @@ class checkpoint {
     return t;
   }
 
-  /// Visits every tensor. Throws error("checkpoint", 6) at one whose dtype or rank is not read.
+  /// Visits every tensor, and gives its pages back then: they are not resident beside those of tensors to come. Throws
+  /// error("checkpoint", 6) at one whose dtype or rank is not read.
   void each(void (*visit)(tensor const&, void*), void* self) const {
-    list([&](stored_tensor const& t, safetensors const& in) { visit(in.access(t), self); });
+    list([&](stored_tensor const& t, safetensors const& in) {
+      tensor const at = in.access(t);
+      visit(at, self);
+      mapped_file::release({static_cast<std::byte const*>(at.data), std::size_t(t.end - t.begin)});
+    });
   }
   /// Calls f(stored_tensor const&, safetensors const& in) for every tensor, readable or not, in the same order.
   template <class F> void list(F&& f) const {

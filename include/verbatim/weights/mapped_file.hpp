@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <span>
@@ -67,6 +68,12 @@ class mapped_file {
   /// Gives the resident pages back. The bytes stay valid: touching them reads the file again.
   void release() const noexcept {
     if (data_) ::madvise(data_, size_, MADV_DONTNEED);
+  }
+  /// The same for the whole pages within a part of a mapped file.
+  static void release(std::span<std::byte const> part) noexcept {
+    auto const page = std::uintptr_t(::sysconf(_SC_PAGESIZE)), from = reinterpret_cast<std::uintptr_t>(part.data());
+    std::uintptr_t const first = (from + page - 1) / page * page, end = (from + part.size()) / page * page;
+    if (first < end) ::madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
   }
 
  private:

@@ -1,6 +1,7 @@
 // The register block of dot products: a few rows of activations against a few tiles of 16 outputs, every output in a lane of
 // its own, one chain of mac() in ascending k. What linear layers and attention scores are made of.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -65,7 +66,7 @@ VERBATIM_INLINE void multiply_block(std::uint32_t const* weights, weight_strides
   constexpr int word = packed_matrix<T>::word;
   for (std::ptrdiff_t s = 0; s < steps; ++s) {
     V w[Tiles];
-    if (s % lookahead::every == 0) ahead.fetch(int(s), int(s) + lookahead::every);
+    if (s % lookahead::every == 0) ahead.fetch(int(s), std::min(int(s) + lookahead::every, steps));
     repeat<Tiles>([&](auto t) __attribute__((always_inline)) { w[t] = V::load_words(weights + s * stride.step + t * stride.tile); });
     repeat<Rows>([&](auto r) __attribute__((always_inline)) {
       V const a = V::all_words(load_word(row[r] + s * word));

@@ -57,7 +57,7 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
         auto const multiply = [&](auto weights, int at, int words, bool leaves = false) {
           if (words == 0) return;   // a block that is all tail
           int const steps = words * word / weights.unit;
-          auto const ahead = at > 0 ? lookahead{} : several ? lookahead::share(next, w.words_before(most), steps, block, blocks) : lookahead::streaming(from, weights.lines);
+          auto const ahead = at > 0 ? lookahead{} : several ? lookahead::share(next, coming(w, first + n, most), steps, block, blocks) : lookahead::streaming(from, weights.lines);
           bool const fresh = first == 0 && (at == 0 || coded == 0);
           multiply_fma<Isa, T>(weights, steps, x.row(r) + std::ptrdiff_t(first + at) * word, x.stride, count, value + r * panel_outputs, fresh, leaves ? left : nullptr, ahead);
         };
@@ -79,13 +79,17 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
       std::uint32_t const* const next = first + n < w.steps() ? w.panel(index) + w.words_before(first + n) : then;
       if (w.quantised()) w.template unpack_steps<vector_of<Isa>>(index, first, n, unpacked);
       for_parts(x.rows, block_of<Isa>::rows, [&](int r, int count, int part, int parts) {
-        auto const ahead = parts > 1 ? lookahead::share(next, w.words_before(block), n, part, parts) : lookahead::streaming(from, word_weights<T>::lines);
+        auto const ahead = parts > 1 ? lookahead::share(next, coming(w, first + n, block), n, part, parts) : lookahead::streaming(from, word_weights<T>::lines);
         multiply_dot<Isa>(w.quantised() ? unpacked : from, n, x.row(r) + std::ptrdiff_t(first) * 2, x.stride, count, value + r * panel_outputs, first == 0, ahead);
       });
     }
   }
 
  private:
+  /// Words of memory that the block after step `next` reads: of this panel or, at its end, of the one that comes then.
+  template <class T> static std::size_t coming(packed_matrix<T> const& w, int next, int block) noexcept {
+    return w.words_before(std::min(block, next < w.steps() ? w.steps() - next : w.steps()));
+  }
   /// One row waits for memory, whichever way; codes of few rows are best widened in registers.
   static bool dot_is_better(bool codes, int rows) noexcept {
     if constexpr (By == product::dot) return true;

@@ -1,8 +1,8 @@
 // One multiply-accumulate step of a dot product: sixteen outputs, and of each either one f32 product (fma) or two bf16
 // products. The order within a bf16 pair is that of vdpbf16ps: first the odd element, then the even one, each product
 // exact and each sum rounded to nearest even. The other instruction sets follow the same order with the same bits, but for
-// one nuance: vdpbf16ps takes subnormal inputs as zero and flushes subnormal sums to zero, whatever MXCSR says; they do not.
-// `dot_pair` is the instruction's scalar twin, that nuance included (tests/kernel/mac.cpp).
+// one nuance: vdpbf16ps takes subnormal inputs as zero and flushes sums to zero that are subnormal even with all 24 bits, whatever MXCSR says; they do not.
+// `dot_pair` is the instruction's scalar twin, that nuance included (tests/kernel/cpu_lanes.cpp).
 #pragma once
 #include <bit>
 #include <cmath>
@@ -29,9 +29,17 @@ template <class Isa, class T, class V> VERBATIM_INLINE V mac(V acc, V weights, V
 
 /// What vdpbf16ps does to one lane: acc + w1 x1, then + w0 x0, with subnormals flushed.
 inline float dot_pair(float acc, bf16 w0, bf16 w1, bf16 x0, bf16 x1) noexcept {
-  auto const flushed = [](float x) { return std::fabs(x) < 0x1p-126f ? std::copysign(0.0f, x) : x; };
-  acc = flushed(math::fma(flushed(to_float(w1)), flushed(to_float(x1)), flushed(acc)));
-  return flushed(math::fma(flushed(to_float(w0)), flushed(to_float(x0)), acc));
+  constexpr float least = 0x1p-126f;
+  auto const flushed = [](float x) { return std::fabs(x) < least ? std::copysign(0.0f, x) : x; };
+  auto const add = [&](float sum, bf16 w, bf16 x) {
+    float const a = flushed(to_float(w)), b = flushed(to_float(x)), rounded = math::fma(a, b, sum);
+    if (!(std::fabs(rounded) <= 2 * least)) return rounded;
+    // Whether it is subnormal is judged before its grid is: with 24 bits, as if exponents had no end. The double is exact enough: where
+    // bits of the product are lost, the sum is far from the middle between two floats.
+    double const exact = double(sum) + double(a) * double(b);
+    return std::fabs(float(exact * 0x1p100)) < least * 0x1p100f ? std::copysign(0.0f, rounded) : rounded;
+  };
+  return add(add(flushed(acc), w1, x1), w0, x0);
 }
 
 }  // namespace verbatim::cpu
