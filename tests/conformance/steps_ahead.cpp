@@ -222,6 +222,40 @@ TEST_CASE("steps ahead: a step stays in flight where the device finishes it, and
   }
 }
 
+TEST_CASE("steps ahead: who gives way has no row in flight, and who ends beside a row of the host is forgotten") {
+  using P = test_engines::emulated_llama_f32;
+  spoken_model const model("float32");
+  auto config = small(model.path());
+  verbatim::engine<P> reference(config);
+  config.kv_bytes = reference.resources().kv_bytes / std::size_t(reference.resources().kv_pages) * 4;   // of 16 tokens: the three need six
+  verbatim::engine<P> engine(config);
+  std::deque<std::vector<answer>> heard;
+  std::deque<request> asked;
+  auto const submit = [&](request r) {
+    asked.push_back(std::move(r));
+    engine.submit(asked.back(), into(heard.emplace_back(1)));
+  };
+  for (int i = 0; i < 3; ++i)
+    submit({.prompt = std::vector<token>(std::size_t(12 + i), token(7 + i)), .max_tokens = 12, .sampling = {.seed = std::uint64_t(i)}, .ignore_eos = true});
+  while (engine.poll()) {}
+  CHECK(engine.stats().preemptions > 0);
+  // One ends by the token of its sixth step, which the device finishes; the seventh brings a row of another to the host.
+  completion const free = alone(reference, asked[0], 0, {}, 0);
+  request stops = asked[0];
+  stops.stop_token_ids = {free.ids[5]};
+  submit(stops);
+  for (int i = 0; i < 6; ++i) CHECK(engine.poll());
+  submit({.prompt = {1, 2, 3}, .max_tokens = 3, .ignore_eos = true, .top_logprobs = 2});
+  while (engine.poll()) {}
+  CHECK(engine.stats().pages_used == 0);
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    CAPTURE(i);
+    completion const expected = alone(reference, asked[i], 0, {}, 0);
+    completion const& got = heard[i].front().got;
+    CHECK((got.ids == expected.ids && got.logprobs == expected.logprobs && got.finish == expected.finish && got.error == ""));
+  }
+}
+
 TEST_CASE("steps ahead: rows that the device may finish") {
   using verbatim::detail::sampling_row_of;
   using what = verbatim::kernel::sampling_row::what;
