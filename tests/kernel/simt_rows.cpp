@@ -51,6 +51,13 @@ template <class T> void check_rowwise() {
   CHECK(same(y.data(), table.data() + 6 * width, std::size_t(width)));
   CHECK(same(y.data() + width, table.data(), std::size_t(width)));
   for (int i = 0; i < width; ++i) CHECK(to_float(y[std::size_t(2 * width + i)]) == 0);
+  memory<sampling_result> sampled(2);   // what a step before has sampled
+  sampled[0].id = 5, sampled[1].id = -1;
+  memory<token> later(3);
+  later[0] = ~0, later[1] = ~1, later[2] = ~2;   // the second is no token, the third no output
+  on_host(embedding_params<T>{table, later, y, rows, width, sampled}, 5);
+  CHECK(same(y.data(), table.data() + 5 * width, std::size_t(width)));
+  for (int i = width; i < 3 * width; ++i) CHECK(to_float(y[std::size_t(i)]) == 0);
 
   using V = cpu::vector_of<cpu::scalar>;
   auto x = random_values<T>(rows * 208, 2), z = random_values<T>(rows * 208, 3);
