@@ -234,7 +234,7 @@ TEST_CASE("attention on tensor cores: exact within bounds, and the same bits in 
 
 TEST_CASE("attention on tensor cores: batches may be large, and prompts long") {
   attention_params<bf16> p{};
-  p.heads = 32, p.kv.kv_heads = 4, p.of.count = 4096, p.leaf = 256, p.max_rows = 1, p.max_leaves = 16;
+  p.heads = 32, p.kv.kv_heads = 4, p.rows = p.of.count = 4096, p.leaf = 256, p.max_rows = 1, p.max_leaves = 16;
   auto const fits = [](launch_shape s) { return s.x > 0 && s.y <= simt::most_blocks && s.z <= simt::most_blocks; };
   CHECK(fits(shape_of(mma_shared_attention<128>{p, {nullptr, 2048}, {}, 4096})));
   CHECK(fits(shape_of(mma_split_attention<128>{p, {}})));
