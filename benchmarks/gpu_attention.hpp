@@ -39,7 +39,7 @@ template <class Executor> struct attention_bench {
     int const rows = int(positions.size()), count = int(slices.size()), output = 0, columns = c.heads * c.head_dim;
     where_it_fits(row, [&] {
       cuda::step_tables<Executor> tables({.tokens = rows, .slices = count, .outputs = count, .pages = pages_in_all, .page = page, .context = context}, leaf, true);
-      auto const shape = tables.fill(b.executor, {rows, ids.data(), positions.data(), count, slices.data(), 1, &output});
+      auto const shape = tables.fill(b.executor, {rows, ids.data(), positions.data(), count, slices.data(), 1, &output}, 0);
       b.executor.wait();
       std::size_t const layer = std::size_t(pages_in_all) * std::size_t(page * c.kv_heads * c.head_dim), queries = std::size_t(shape.rows) * std::size_t(columns);
       int const copies = bench<Executor>::copies_of(4 * layer);

@@ -82,6 +82,10 @@ template <class Executor> void sampling(bench<Executor>& b, int vocabulary, std:
         cuda::device_array<Executor, kernel::sampling_row> const wanted(static_cast<std::size_t>(rows));
         cuda::device_array<Executor, kernel::sampling_result> const results(wanted.size());
         cuda::staging_array<Executor, kernel::sampling_row> const staged(wanted.size());
+        cuda::device_array<Executor, float> const cuts(wanted.size());
+        cuda::device_array<Executor, kernel::drawn_piece> const drawn(kernel::piece_room(rows, Executor::processors));
+        cuda::device_array<Executor, kernel::summed_piece> const summed(drawn.size());
+        cuda::device_array<Executor, unsigned> const arrived(wanted.size());
         for (int i = 0; i < copies; ++i)
           b.executor.launch(kernel::convert_params<float, float, bf16>{values, {logits.data() + std::size_t(i) * count, count}, int(count)});
         for (int r = 0; r < rows; ++r) {   // values of [-1, 1) at a tenth of their temperature: a few hundred ids have most of the mass
@@ -90,7 +94,11 @@ template <class Executor> void sampling(bench<Executor>& b, int vocabulary, std:
         }
         b.executor.upload(wanted.data(), staged.data(), wanted.bytes());
         auto const t = b.seconds_of(std::max(copies, 2), [&](int i) {
-          b.executor.launch(kernel::sample_rows{{logits.data() + std::size_t(i % copies) * count, count}, wanted, results, rows, vocabulary});
+          kernel::sampling_work const p{{logits.data() + std::size_t(i % copies) * count, count}, wanted, results, {cuts.data(), top_p < 1 ? cuts.size() : 0}, drawn, summed, arrived,
+                                        rows, vocabulary, kernel::pieces_for(rows, vocabulary, Executor::processors), kernel::room_for(vocabulary)};
+          if (top_p < 1) b.executor.launch(kernel::sample_cuts{p});
+          b.executor.launch(kernel::sample_draws{p});
+          b.executor.launch(kernel::sample_sums{p});
         });
         b.report(row, double(count) * sizeof(float), 0, t);
       });
