@@ -6,6 +6,6 @@
 using namespace verbatim;
 using namespace verbatim::kernel;
 
-VERBATIM_WIDE_ENTRY(512, sample_cuts);
-VERBATIM_WIDE_ENTRY(256, sample_draws);
-VERBATIM_WIDE_ENTRY(256, sample_sums);
+VERBATIM_ENTRY(512, sample_cuts);
+VERBATIM_ENTRY(256, sample_draws);
+VERBATIM_ENTRY(256, sample_sums);

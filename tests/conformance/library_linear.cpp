@@ -47,6 +47,7 @@ template <class Out> void check_product(int rows, int outputs, int k, bool with_
   if (with_bias) p.bias = bias;
   if (with_residual) p.residual = y;   // in place, as models ask
   cuda::library_linear::enqueue(e, p, cuda::product_scratch<bf16>{{}, scratch});
+  e.wait();
   long twice = 0;
   for (int r = 0; r < rows; ++r)
     for (int o = 0; o < outputs; ++o) {
