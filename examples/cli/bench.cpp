@@ -37,6 +37,12 @@ template <class P> void print_json(verbatim::engine<P>& engine, bench_options co
   std::printf("%s\n", verbatim::dump_json(line).c_str());
 }
 
+std::string percent(double part) {   // 0: the floor was not measured
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f%%", 100 * part);
+  return part > 0 ? text : "-";
+}
+
 template <class P> int bench(verbatim::engine<P>& engine, bench_options const& o) {
   verbatim::machine_limits limits;
   if (!o.no_floor) {
@@ -54,8 +60,8 @@ template <class P> int bench(verbatim::engine<P>& engine, bench_options const& o
     std::fprintf(stderr, "batch %d, prompts of %d: %d repetitions and one to warm up\n", w.batch, w.prompt, w.repetitions);
     auto const m = verbatim::measure(engine, w, limits);
     if (o.json) print_json(engine, o, w, limits, m);
-    else std::printf("%6d %7d %7d %14.1f %8.1f%% %14.1f %8.1f%% %9.2f %9.2f %9.2f\n", w.batch, w.prompt, w.output, m.prefill_tokens_per_second,
-                     100 * m.prefill_of_floor, m.decode_tokens_per_second, 100 * m.decode_of_floor, 1e3 * m.ttft_seconds,
+    else std::printf("%6d %7d %7d %14.1f %9s %14.1f %9s %9.2f %9.2f %9.2f\n", w.batch, w.prompt, w.output, m.prefill_tokens_per_second,
+                     percent(m.prefill_of_floor).c_str(), m.decode_tokens_per_second, percent(m.decode_of_floor).c_str(), 1e3 * m.ttft_seconds,
                      1e3 * m.itl_p50_seconds, 1e3 * m.itl_p99_seconds);
     std::fflush(stdout);
   };
@@ -74,7 +80,7 @@ int run_bench(int argc, char** argv) {
   options.text("--random-weights", "CONFIG.json", o.random_config, "no checkpoint: seeded random weights of these shapes");
   options.numbers("--batch", "N,N,...", o.batch, 1, 4096, "sequences at once");
   options.number("--prompt", "N", o.prompt, 1, 1 << 20, "prompt tokens of each");
-  options.notes("Without --chunk-tokens a step takes as many prompt tokens as it has room for, so that the batch decodes as a whole.");
+  options.notes("A floor is reading all weights from memory, or the arithmetic: a model that fits the caches may be above 100 %. Without --chunk-tokens a step takes as many prompt tokens as it has room for, so that the batch decodes as a whole.");
   options.numbers("--prefill", "N,N,...", o.prefill, 1, 1 << 20, "rows before those: one prompt of so many tokens, and two of output");
   options.number("--output", "N", o.output, 2, 1 << 20, "output tokens of each");
   options.number("--repetitions", "N", o.repetitions, 1, 1000, "medians are over these");

@@ -52,7 +52,7 @@ template <class F> int with_model(verbatim::engine_config const& config, model_o
       }
       throw verbatim::error("device", 9, "this program's engines for CUDA devices compute in bf16, and the checkpoint is wider: convert it, or run it on the CPU");
 #else
-      throw verbatim::error("device", 8, "this program was built without CUDA: install the CUDA Toolkit (nvcc) and build again");
+      throw verbatim::error("device", 8, "this program was built without CUDA: install the CUDA Toolkit (nvcc), remove the build folder and build again");
 #endif
     }
     verbatim::engine<examples::standard<Model, T>> engine(config);

@@ -42,8 +42,8 @@ int run_render(int argc, char** argv) {
   std::tm time = verbatim::jinja::local_now();
   if (!now.empty() && !read_time(now, time)) return o.usage_error("--now: expected YYYY-MM-DDTHH:MM:SS");
   std::ifstream in(path, std::ios::binary);
-  if (!in) {
-    std::fprintf(stderr, "%s: cannot be read\n", path.c_str());
+  if (!in || in.peek() == std::ifstream::traits_type::eof()) {
+    std::fprintf(stderr, "%s: expected a file with a template, which can be read\n", path.c_str());
     return cli::failure;
   }
   verbatim::jinja::source_template const chat(std::string{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()});
