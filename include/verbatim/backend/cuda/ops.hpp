@@ -2,7 +2,7 @@
 // kernels on an executor (a GPU's, or the emulator), which is all that differs between devices.
 // Guarantee: batch_invariant, or what the linear part offers; which kernel runs depends on the number of rows, its bits do not. Rounding points in bf16 are those
 // of the CPU. Everything is allocated at construction; a step is one copy to the device, launches or the replay of a graph, and
-// one copy of logits or results back. A step may be started while the one before runs: everything goes through one stream, so whatever a
+// one copy of logits back, or sampling (row_sampler.hpp: a copy, two or three launches, a copy back). A step may be started while the one before runs: everything goes through one stream, so whatever a
 // step writes in device memory, pages of KV included, it writes after the steps before have read it, and only what the host writes and
 // reads exists twice. Not thread-safe. Errors: device.* from construction, and from waiting for what failed.
 #pragma once
