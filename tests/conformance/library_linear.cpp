@@ -90,7 +90,7 @@ TEST_CASE("library linear: models as near to f32 as the CPU's") {
     auto const exact = run_model<M, cpu::native, float>(c, source, all);
     double const of_cpu = distance(exact, run_model<M, cpu::native, bf16>(c, source, all)), mine = distance(exact, logits);
     INFO("distance from f32 " << mine << ", the CPU's in bf16 " << of_cpu);
-    CHECK(mine < as_far * of_cpu);
+    CHECK(mine < 1.118 * of_cpu);
     CHECK_THROWS_AS((run_model<M, emulated, bf16>(c, source, all, {}, contract_of_leaves(32))), error);   // whose k_leaf it has not
   };
   near(qwen2{}, architecture::qwen2);   // with biases, the head tied

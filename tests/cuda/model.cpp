@@ -62,6 +62,6 @@ TEST_CASE("gpu: products of the library are as near to f32 as the CPU's, and the
     CAPTURE(p.chunk);
     auto const once = run_model<qwen2, with_library, bf16>(c, source, all, p, fastest);
     CHECK(run_model<qwen2, with_library, bf16>(c, source, all, p, fastest) == once);
-    CHECK(distance(exact, once) < as_far * of_cpu);
+    CHECK(distance(exact, once) < 1.118 * of_cpu);
   }
 }
