@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
 #include "verbatim/backend/cpu/mac.hpp"
@@ -21,12 +22,15 @@ namespace detail {
 template <class Isa, class T> double mac_rate(double seconds, std::atomic<float>& sink) {
   using V = cpu::vector_of<Isa>;
   using clock = std::chrono::steady_clock;
-  constexpr int chains = 12, rounds = 20'000;                          // enough chains to hide the latency, few enough for registers
+  constexpr int chains = std::is_same_v<Isa, cpu::avx2> ? 6 : 12;      // enough to hide the latency, few enough for registers: two of avx2 each
+  constexpr int rounds = 20'000;
   constexpr double operations = 2.0 * 16 * (sizeof(T) == 2 ? 2 : 1) * chains * rounds;
   V acc[chains];
   V const one(1.0f), tiny(1e-3f);
-  float volatile start_value = 1;                                      // equal chains would be computed once
-  cpu::repeat<chains>([&](auto j) __attribute__((always_inline)) { acc[j] = V(float(int(j)) * start_value); });
+  alignas(64) float lanes[chains * 16];                                // all different: equal chains would be computed once
+  float volatile start_value = 1;
+  for (int i = 0; i < chains * 16; ++i) lanes[i] = float(i) * start_value;
+  cpu::repeat<chains>([&](auto j) __attribute__((always_inline)) { acc[j] = V::load(lanes + j * 16); });
   double best = 0;
   for (auto const end = clock::now() + std::chrono::duration<double>(seconds); clock::now() < end;) {
     auto const start = clock::now();
@@ -34,11 +38,8 @@ template <class Isa, class T> double mac_rate(double seconds, std::atomic<float>
       cpu::repeat<chains>([&](auto j) __attribute__((always_inline)) { acc[j] = cpu::mac<Isa, T>(acc[j], one, tiny); });
     best = std::max(best, operations / std::chrono::duration<double>(clock::now() - start).count());
   }
-  alignas(64) float lanes[16];
-  cpu::repeat<chains>([&](auto j) __attribute__((always_inline)) {
-    acc[j].store(lanes);
-    sink.store(lanes[0], std::memory_order_relaxed);                   // the sums are looked at, so they must be made
-  });
+  cpu::repeat<chains>([&](auto j) __attribute__((always_inline)) { acc[j].store(lanes + j * 16); });
+  for (float x : lanes) sink.store(x, std::memory_order_relaxed);      // the sums are looked at, so they must be made
   return best;
 }
 

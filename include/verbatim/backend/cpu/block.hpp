@@ -12,12 +12,28 @@
 
 namespace verbatim::cpu {
 
-/// Accumulators of a block: rows x tiles vectors must fit the registers beside the weights and one broadcast.
-template <class Isa> struct block_of { static constexpr int rows = 6, tiles = 4; };   // 24 + 4 + 1 of 32 zmm
-template <> struct block_of<avx2> { static constexpr int rows = 2, tiles = 2; };      // 8 + 4 + 2 of 16 ymm
-template <> struct block_of<scalar> { static constexpr int rows = 1, tiles = 1; };
-
 inline constexpr int panel_tiles = panel_outputs / tree_lanes;
+
+/// Accumulators of a block of some rows, at most `rows`: rows x tiles(rows) vectors must fit the registers beside the weights and one
+/// broadcast, and be so many that none waits for the one before (eight registers: two fma a cycle, each of four or five).
+template <class Isa> struct block_of {
+  static constexpr int rows = 6;
+  static constexpr int tiles(int, bool = false) noexcept { return 4; }   // 24 + 4 + 1 of 32 zmm
+};
+template <> struct block_of<avx2> {
+  static constexpr int rows = 6;
+  static constexpr int tiles(int n, bool scaled = false) noexcept {   // two ymm a tile: 8 to 12 + 2 + 1 of 16; scales and offsets are as many again
+    return n == 1 && !scaled ? 4 : n <= 3 ? 2 : 1;
+  }
+};
+template <> struct block_of<scalar> {
+  static constexpr int rows = 1;
+  static constexpr int tiles(int, bool = false) noexcept { return 1; }
+};
+
+/// How often a block of so many rows goes over a panel, one of codes with scales or not.
+template <class Isa> constexpr int passes_of(int rows, bool scaled) noexcept { return panel_tiles / block_of<Isa>::tiles(rows, scaled); }
+
 inline constexpr int step_block = 256;   ///< words of k that all rows visit together: 64 KiB of a panel
 
 /// Where a block's weights lie: words from one k step to the next, and from one tile of 16 outputs to the next.

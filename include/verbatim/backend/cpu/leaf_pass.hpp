@@ -105,9 +105,10 @@ template <class Isa, class T> class leaf_pass {
     for (int j = from; j < to;) {
       int const offset = j % kv_.page(), n = std::min(to - j, kv_.page() - offset);
       T const* const values = kv_.value_rows(layer_, pages_[j / kv_.page()], kv_head_, offset, n, scratch_.value_rows.data());
+      constexpr int tiles = block_of<Isa>::tiles(Rows);
       int column = 0;
-      for (; column + block_of<Isa>::tiles * tree_lanes <= kv_.width(); column += block_of<Isa>::tiles * tree_lanes)
-        weigh_block<Rows, block_of<Isa>::tiles>(values, j - base_, n, first, column);
+      for (; column + tiles * tree_lanes <= kv_.width(); column += tiles * tree_lanes)
+        weigh_block<Rows, tiles>(values, j - base_, n, first, column);
       for (; column < kv_.width(); column += tree_lanes) weigh_block<Rows, 1>(values, j - base_, n, first, column);
       j += n;
     }

@@ -43,7 +43,8 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
   template <class T> void by_fma(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
     constexpr int word = packed_matrix<T>::word, block_steps = packed_matrix<T>::block_steps;
     bool const several = x.rows > block_of<Isa>::rows, leave = several && (word == 2 || w.quantised());
-    int const most = leave ? shared_inputs / word : several ? step_block : inputs_at_once / word;
+    bool const streams = !several && passes_of<Isa>(x.rows, w.quantised()) == 1;
+    int const most = leave ? shared_inputs / word : several ? step_block : streams ? inputs_at_once / word : shared_inputs / 2;
     alignas(64) float left[shared_inputs * panel_outputs];
     alignas(64) std::uint32_t tail[block_steps * panel_outputs];
     flushing<Isa, sizeof(T) == 2> const guard;   // the kernels are calls of their own: no arithmetic moves out of it
@@ -57,7 +58,9 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
         auto const multiply = [&](auto weights, int at, int words, bool leaves = false) {
           if (words == 0) return;   // a block that is all tail
           int const steps = words * word / weights.unit;
-          auto const ahead = at > 0 ? lookahead{} : several ? lookahead::share(next, coming(w, first + n, most), steps, block, blocks) : lookahead::streaming(from, weights.lines);
+          auto const ahead = at > 0   ? lookahead{}
+                             : streams ? lookahead::streaming(from, weights.lines)
+                                       : lookahead::share(next, coming(w, first + n, most), steps * passes_of<Isa>(count, weights.scaled), block, blocks);
           bool const fresh = first == 0 && (at == 0 || coded == 0);
           multiply_fma<Isa, T>(weights, steps, x.row(r) + std::ptrdiff_t(first + at) * word, x.stride, count, value + r * panel_outputs, fresh, leaves ? left : nullptr, ahead);
         };

@@ -19,7 +19,7 @@ template <class Isa, class T> inline constexpr bool has_dot = std::is_same_v<T, 
 template <class Isa>
 __attribute__((noinline)) void multiply_dot(std::uint32_t const* weights, int steps, bf16 const* x, std::size_t stride, int count,
                                             float* sums, bool fresh, lookahead ahead) noexcept {
-  constexpr int tiles = block_of<Isa>::tiles;
+  constexpr int tiles = block_of<Isa>::tiles(block_of<Isa>::rows);
   for (int t = 0; t < panel_tiles; t += tiles)
     with_rows<Isa>(count, [&](auto rows) {
       auto const sum = [&](int row, int tile) __attribute__((always_inline)) { return sums + row * panel_outputs + (t + tile) * tree_lanes; };

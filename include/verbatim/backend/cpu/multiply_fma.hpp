@@ -18,7 +18,7 @@ inline constexpr int inputs_at_once = 512;   ///< of one block of rows: 12 KiB o
 /// outputs from a column on, valid for `run(steps)` steps; `lines`: cache lines of a step, times 256.
 template <class T> struct word_weights {
   static constexpr int unit = packed_matrix<T>::word, lines = 4 * 256;
-  static constexpr bool leaves = unit == 2;
+  static constexpr bool leaves = unit == 2, scaled = false;
   std::uint32_t const* words;
   static constexpr int run(int steps) noexcept { return steps; }
   template <class V, int Tiles> struct cursor {
@@ -37,20 +37,20 @@ template <class T> struct word_weights {
 template <int Bits> struct code_weights {
   using block = quantised_block<Bits>;
   static constexpr int unit = block::in_lane, lines = int(4 * sizeof(block)) / block::groups;
-  static constexpr bool leaves = true;
+  static constexpr bool leaves = true, scaled = true;
   block const* blocks;
   static constexpr int run(int) noexcept { return block::groups; }
   template <class V, int Tiles> struct cursor {
     block const* from;
     int column;
-    decoder_of<Bits> decode[Tiles];
+    decoder_of<V, Bits> decode[Tiles];
     template <int K> VERBATIM_INLINE V value(int step, int tile) const noexcept {
-      return decode[tile].template value<V>(from->code[step] + column + tile * tree_lanes, K);
+      return decode[tile].value(from->code[step] + column + tile * tree_lanes, K);
     }
   };
   template <class V, int Tiles> VERBATIM_INLINE cursor<V, Tiles> at(int step, int column) const noexcept {
     cursor<V, Tiles> c{blocks + step / block::groups, column, {}};
-    repeat<Tiles>([&](auto i) __attribute__((always_inline)) { c.decode[i] = decoder_of<Bits>(c.from->scale + column + i * tree_lanes); });
+    repeat<Tiles>([&](auto i) __attribute__((always_inline)) { c.decode[i] = decoder_of<V, Bits>(c.from->scale + column + i * tree_lanes); });
     return c;
   }
 };
@@ -58,7 +58,7 @@ template <int Bits> struct code_weights {
 /// [input][64 outputs] of f32.
 template <class T> struct float_weights {
   static constexpr int unit = packed_matrix<T>::word, lines = 0;
-  static constexpr bool leaves = false;
+  static constexpr bool leaves = false, scaled = false;
   float const* values;
   static constexpr int run(int steps) noexcept { return steps; }
   template <class V, int Tiles> struct cursor {
@@ -77,7 +77,7 @@ namespace detail {
 template <class Isa, class T, int Rows, bool Leave, class Weights>
 __attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const* x, std::size_t stride, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
   using V = vector_of<Isa>;
-  constexpr int tiles = block_of<Isa>::tiles, unit = Weights::unit, pair = sizeof(T) == 2;
+  constexpr int tiles = block_of<Isa>::tiles(Rows, Weights::scaled), unit = Weights::unit, pair = sizeof(T) == 2;
   alignas(64) float wide[Rows][pair ? inputs_at_once : 1];
   float const* row[Rows];
   repeat<Rows>([&](auto r) __attribute__((always_inline)) {
@@ -91,7 +91,7 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const*
       row[r] = wide[r];
     }
   });
-  for (int t = 0; t < panel_tiles; t += tiles) {
+  for (int t = 0, pass = 0; t < panel_tiles; t += tiles, pass += steps) {
     auto const sum = [&](int r, int i) __attribute__((always_inline)) { return sums + r * panel_outputs + (t + i) * tree_lanes; };
     V acc[Rows][tiles];
     repeat<Rows>([&](auto r) __attribute__((always_inline)) {
@@ -100,7 +100,7 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const*
     for (int first = 0, run = Weights::run(steps); first < steps; first += run) {
       auto const from = weights.template at<V, tiles>(first, t * tree_lanes);
       for (int s = 0; s < run; ++s) {
-        if (t == 0) ahead.fetch(first + s, first + s + 1);
+        ahead.fetch(pass + first + s, pass + first + s + 1);
         repeat<unit>([&](auto k) __attribute__((always_inline)) {
           constexpr int in = int(k) ^ pair;
           std::ptrdiff_t const input = std::ptrdiff_t(first + s) * unit + in;
@@ -125,7 +125,8 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const*
 }  // namespace detail
 
 /// sums[row][64] += (`fresh`: =) the products of `steps` steps with `count` rows, 1 <= count <= block_of<Isa>::rows; at most inputs_at_once
-/// inputs of bf16. `leave`: null, or where the weights go as f32. For bf16 the caller holds a `flushing`.
+/// inputs of bf16. `leave`: null, or where the weights go as f32. `ahead` counts the steps of all passes over the panel
+/// (passes_of). For bf16 the caller holds a `flushing`.
 template <class Isa, class T, class Weights>
 void multiply_fma(Weights weights, int steps, T const* x, std::size_t stride, int count, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
   with_rows<Isa>(count, [&](auto rows) {

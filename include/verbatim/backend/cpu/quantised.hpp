@@ -115,35 +115,19 @@ template <class V> [[gnu::always_inline]] inline V pair_of(V even, V odd) noexce
 
 }  // namespace detail
 
-/// Sixteen outputs' values from their codes.
-template <int Bits> class decoder_of {
-  using floats = float __attribute__((vector_size(64)));
-  using words = std::uint32_t __attribute__((vector_size(64)));
-  using halves = std::uint16_t __attribute__((vector_size(32)));
-
+/// Sixteen outputs' values from their codes; V is a vector of sixteen f32.
+template <class V, int Bits> class decoder_of {
  public:
   decoder_of() = default;
-  [[gnu::always_inline]] explicit decoder_of(bf16 const* scale) noexcept {
-    halves h;
-    std::memcpy(&h, scale, sizeof h);
-    scale_ = (floats)(__builtin_convertvector(h, words) << 16);
-    offset_ = scale_ * -(0x1p23f + float(quantised_block<Bits>::middle));
-  }
-  /// Of code i of a lane; V is a vector of sixteen f32 with fma.
-  template <class V> [[gnu::always_inline]] V value(std::uint32_t const* code, int i) const noexcept {
-    words c;
-    std::memcpy(&c, code, sizeof c);
-    c = ((c >> (Bits * i)) & ((1u << Bits) - 1)) | 0x4b000000u;
-    return fma(as<V>(c), as<V>(scale_), as<V>(offset_));
+  [[gnu::always_inline]] explicit decoder_of(bf16 const* scale) noexcept
+      : scale_(V::load(scale)), offset_(scale_ * V(-(0x1p23f + float(quantised_block<Bits>::middle)))) {}
+  /// Of code i of a lane.
+  [[gnu::always_inline]] V value(std::uint32_t const* code, int i) const noexcept {
+    return fma(V::load_words(code).field(Bits * i, Bits), scale_, offset_);
   }
 
  private:
-  template <class V, class W> [[gnu::always_inline]] static V as(W const& w) noexcept {
-    alignas(64) float lanes[16];
-    std::memcpy(lanes, &w, sizeof lanes);
-    return V::load(lanes);
-  }
-  floats scale_, offset_;
+  V scale_, offset_;
 };
 
 /// The words of whole blocks, as a panel of T has them: f32, or pairs of bf16.
@@ -152,13 +136,13 @@ template <class V, int Bits, class T> void unpack(quantised_block<Bits> const* f
   constexpr int word = 4 / int(sizeof(T));
   for (int b = 0; b < blocks; ++b, ++from, to += block_inputs / word * block::outputs)
     for (int o = 0; o < block::outputs; o += 16) {
-      decoder_of<Bits> const decode(from->scale + o);
+      decoder_of<V, Bits> const decode(from->scale + o);
       for (int g = 0; g < block::groups; ++g)
         for (int i = 0; i < block::in_lane; i += word) {
           float* const out = reinterpret_cast<float*>(to + std::ptrdiff_t((g * block::in_lane + i) / word) * block::outputs + o);
-          V const even = decode.template value<V>(from->code[g] + o, i);
+          V const even = decode.value(from->code[g] + o, i);
           if constexpr (word == 1) even.store(out);
-          else detail::pair_of(even, decode.template value<V>(from->code[g] + o, i + 1)).store(out);
+          else detail::pair_of(even, decode.value(from->code[g] + o, i + 1)).store(out);
         }
     }
 }

@@ -35,6 +35,7 @@ template <> struct lanes<avx2> {
             _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(b), 16))};
   }
   VERBATIM_INLINE lanes upper() const noexcept { return {high_half(_mm256_castps_si256(a)), high_half(_mm256_castps_si256(b))}; }
+  VERBATIM_INLINE lanes field(int first, int count) const noexcept { return {field(a, first, count), field(b, first, count)}; }
   VERBATIM_INLINE lanes keep(int first, int last, float x) const noexcept {
     return {keep(a, first, last, x), keep(b, first - 8, last - 8, x)};
   }
@@ -57,6 +58,10 @@ template <> struct lanes<avx2> {
   }
   VERBATIM_INLINE static __m256 high_half(__m256i u) noexcept {
     return _mm256_castsi256_ps(_mm256_and_si256(u, _mm256_set1_epi32(int(0xffff0000u))));
+  }
+  VERBATIM_INLINE static __m256 field(__m256 x, int first, int count) noexcept {
+    __m256i const bits = _mm256_and_si256(_mm256_srli_epi32(_mm256_castps_si256(x), first), _mm256_set1_epi32((1 << count) - 1));
+    return _mm256_castsi256_ps(_mm256_or_si256(bits, _mm256_set1_epi32(0x4b000000)));
   }
   VERBATIM_INLINE static __m256i rounded(__m256 x) noexcept {
     __m256i const u = _mm256_castps_si256(x);

@@ -38,6 +38,10 @@ template <> struct lanes<avx512> {
   VERBATIM_INLINE lanes upper() const noexcept {
     return _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(int(0xffff0000u))));
   }
+  VERBATIM_INLINE lanes field(int first, int count) const noexcept {
+    __m512i const shifted = _mm512_maskz_srli_epi32(all, _mm512_castps_si512(v), unsigned(first));
+    return _mm512_castsi512_ps(_mm512_ternarylogic_epi32(shifted, _mm512_set1_epi32((1 << count) - 1), _mm512_set1_epi32(0x4b000000), 0xea));
+  }
   VERBATIM_INLINE lanes keep(int first, int last, float x) const noexcept {
     auto const below = [](int n) { return n <= 0 ? 0u : n >= 16 ? 0xffffu : (1u << n) - 1u; };
     return _mm512_mask_blend_ps(__mmask16(below(last) & ~below(first)), _mm512_set1_ps(x), v);

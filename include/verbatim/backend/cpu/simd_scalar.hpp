@@ -49,6 +49,10 @@ template <> struct lanes<scalar> {
   lanes upper() const noexcept {
     return each([](float x) { return std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) & 0xffff0000u); });
   }
+  /// 2^23 + the number in bits [first, first + count) of each word, at most 22 of them.
+  lanes field(int first, int count) const noexcept {
+    return each([=](float x) { return std::bit_cast<float>((std::bit_cast<std::uint32_t>(x) >> first & ((1u << count) - 1)) | 0x4b000000u); });
+  }
   /// Lanes first <= i < last stay, the others become x.
   lanes keep(int first, int last, float x) const noexcept {
     lanes r;
