@@ -2,24 +2,14 @@
 // percent of the floor that this run's ceilings give: the longer of reading the keys and values once and doing the arithmetic of
 // scores and sums by f32 fma, which is what attention uses. Layers take turns, so that keys and values come from memory. Beside
 // it Eigen in f32 on one thread, whole rows of scores at once. Options: [rounds] (default 5).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12's own AVX-512 header, through Eigen
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
 
+#include "eigen.hpp"
 #include "limits.hpp"
 #include "verbatim/backend/cpu/attention.hpp"
 #include "verbatim/backend/cpu/leaf_attention.hpp"
-
-#if __has_include(<eigen3/Eigen/Core>)
-#include <eigen3/Eigen/Core>
-#define WITH_EIGEN 1
-#else
-#define WITH_EIGEN 0
-#endif
 
 namespace {
 
@@ -63,8 +53,7 @@ void measure(int batch, int rows, int context, bool shared, int threads, int rou
   fill(q.data(), q.size());
   rows_of<bf16> const from{q.data(), all, heads * head_dim, std::size_t(heads * head_dim)}, to{out.data(), all, heads * head_dim, std::size_t(heads * head_dim)};
 
-  aligned_array<std::uint32_t> memory(std::size_t(50) << 20);
-  for (std::size_t i = 0; i < memory.size(); i += 1024) memory.data()[i] = 1;
+  auto const memory = limits::memory_to_read();
   double read = 0, peak = 0;
   std::vector<double> times;
   for (int round = -1; round < rounds; ++round) {

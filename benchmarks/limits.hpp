@@ -34,6 +34,13 @@ inline void keep(vector v) {
   asm volatile("" : : "r"(sink) : "memory");
 }
 
+/// 200 MB that are really there, for read_rate.
+inline aligned_array<std::uint32_t> memory_to_read() {
+  aligned_array<std::uint32_t> memory(std::size_t(50) << 20);
+  for (std::size_t i = 0; i < memory.size(); i += 1024) memory.data()[i] = 1;
+  return memory;
+}
+
 /// Bytes per second of one pass over `memory`, each thread over consecutive pieces.
 inline double read_rate(cpu::pool& pool, aligned_array<std::uint32_t> const& memory) {
   int const pieces = pool.threads() * 8;

@@ -1,23 +1,13 @@
 // y = x W^T on the shapes of a 0.5 B model: bytes and operations per second at 1 to 512 rows, as percent of the floor that
 // this run's own ceilings give (the longer of reading the weights once and doing the arithmetic). Beside it Eigen in f32 on
 // one thread. Weights cycle through 200 MB, so that one row reads memory and not a cache. Options: [rounds] (default 5).
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ 12's own AVX-512 header, through Eigen
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
 
+#include "eigen.hpp"
 #include "limits.hpp"
 #include "verbatim/backend/cpu/linear.hpp"
-
-#if __has_include(<eigen3/Eigen/Core>)
-#include <eigen3/Eigen/Core>
-#define WITH_EIGEN 1
-#else
-#define WITH_EIGEN 0
-#endif
 
 namespace {
 
@@ -47,8 +37,7 @@ template <class T> void multiply(cpu::pool& pool, cpu::packed_matrix<T> const& w
 template <class T> void table(int outputs, int inputs, int threads, int rounds, weight_format format = weight_format::checkpoint) {
   cpu::pool pool(threads);
   auto const weights = weights_of<T>(outputs, inputs, format);
-  aligned_array<std::uint32_t> memory(std::size_t(50) << 20);
-  for (std::size_t i = 0; i < memory.size(); i += 1024) memory.data()[i] = 1;
+  auto const memory = limits::memory_to_read();
   for (int rows : {1, 4, 16, 64, 512}) {
     aligned_array<T> x(std::size_t(rows) * std::size_t(inputs)), y(std::size_t(rows) * std::size_t(weights[0].outputs()));
     for (std::size_t i = 0; i < x.size(); ++i) x.data()[i] = from_float<T>(float(i % 17) / 16 - 0.5f);
