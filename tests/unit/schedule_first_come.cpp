@@ -1,9 +1,13 @@
-// The policy in a simulation with its own page accounting: prompts share nothing, pages come back at once.
+// The policy in a simulation with its own page accounting: prompts share nothing, pages come back at once (where they do not, and in a
+// real book, is schedule_traces.cpp). Held on every step: rows, pages and sequences stay within their limits; decoding is complete and
+// comes first; the first always advances; who comes before others is passed by the rules only. Held for every request: it ends, and its
+// first token comes before all that came before it, and all that passed it, could have been computed one row a step.
 #include "verbatim/schedule/first_come.hpp"
 
 #include <algorithm>
 #include <deque>
 #include <random>
+#include <set>
 
 #include "catch.hpp"
 
@@ -14,7 +18,9 @@ namespace {
 struct job_state {
   std::uint32_t id;
   int tokens, computed, pages, target;   ///< target: tokens at which it ends
-  int preempted = 0;
+  int preempted = 0, passed = 0;
+  int prompt = tokens, arrived = 0;
+  std::set<std::uint32_t> passers{};     ///< later ones that were admitted while it waited for its first token
 };
 
 class world {
@@ -26,11 +32,13 @@ class world {
       int const prompt = 1 + int(random_() % unsigned(longest));
       int const target = std::min(longest, prompt + 1 + int(random_() % 40));
       arriving_.push_back({i, prompt, 0, 0, std::max(target, prompt)});
+      targets_.push_back(std::max(target, prompt));
     }
   }
   void run() {
-    for (int steps = 0; !arriving_.empty() || !waiting_.empty() || !running_.empty(); ++steps) {
+    for (int& steps = now_; !arriving_.empty() || !waiting_.empty() || !running_.empty(); ++steps) {
       while (!arriving_.empty() && (random_() % 3 == 0 || (waiting_.empty() && running_.empty()))) {
+        arriving_.front().arrived = now_;
         waiting_.push_back(arriving_.front());
         arriving_.pop_front();
       }
@@ -54,7 +62,7 @@ class world {
   void step() {
     std::vector<waiting> w;
     std::vector<running> r;
-    for (auto const& j : waiting_) w.push_back({j.id, j.tokens, 0, 0});
+    for (auto const& j : waiting_) w.push_back({j.id, j.tokens, 0, 0, j.passed});
     for (auto const& j : running_) r.push_back({j.id, j.tokens, j.computed, j.pages});
     out_.limits = limits_;
     out_.limits.free_pages = free();
@@ -74,20 +82,44 @@ class world {
       running_.pop_back();
     }
     std::size_t const before = running_.size();
-    for (std::uint32_t id : out_.admit) {   // in queue order, no one overtakes
-      REQUIRE(out_.preempt.empty());
-      REQUIRE(!waiting_.empty());
-      REQUIRE(waiting_.front().id == id);
-      running_.push_back(waiting_.front());
-      waiting_.pop_front();
+    for (std::uint32_t id : out_.admit) admit(id);
+    for (auto& j : back) {
+      j.computed = j.pages = 0, ++j.preempted;
+      waiting_.insert(std::find_if(waiting_.begin(), waiting_.end(), [&](auto const& other) { return other.id > j.id; }), j);
     }
-    for (auto& j : back) j.computed = j.pages = 0, ++j.preempted, waiting_.push_front(j);
+    for (std::uint32_t id : out_.passed)
+      for (auto& j : waiting_)
+        if (j.id == id) REQUIRE(++j.passed <= first_come::most_passed);
     REQUIRE(int(running_.size()) <= limits_.sequences);
 
     std::vector<std::uint32_t> decoding;
     for (std::size_t i = 0; i < before; ++i)
       if (running_[i].tokens - running_[i].computed == 1) decoding.push_back(running_[i].id);
     execute(decoding);
+  }
+
+  /// In queue order, but for those who pass: a quarter as long as who has no room, or as a prompt that goes on.
+  void admit(std::uint32_t id) {
+    REQUIRE(out_.preempt.empty());
+    auto const it = std::find_if(waiting_.begin(), waiting_.end(), [&](auto const& j) { return j.id == id; });
+    REQUIRE(it != waiting_.end());
+    auto const pages = [&](job_state const& j) { return (j.tokens + limits_.page - 1) / limits_.page; };
+    bool const along = std::any_of(running_.begin(), running_.end(), [&](auto const& j) { return j.tokens - j.computed > 4 * (it->tokens - 1); });
+    for (auto before = waiting_.begin(); before != it; ++before) {
+      bool const told = std::count(out_.passed.begin(), out_.passed.end(), before->id) > 0;
+      bool const fits = pages(*before) <= out_.limits.free_pages;   // and waits with one that does not
+      REQUIRE((along || (told && (fits || 4 * pages(*it) <= pages(*before)))));
+      if (before->tokens == before->prompt) before->passers.insert(id);
+    }
+    running_.push_back(*it);
+    waiting_.erase(it);
+  }
+  /// At its first token: each step in which another was first ran a row of that one.
+  void check_wait(job_state const& j) const {
+    long bound = j.prompt;
+    for (std::uint32_t id = 0; id < j.id; ++id) bound += targets_[id];
+    for (std::uint32_t id : j.passers) bound += targets_[id];
+    REQUIRE(now_ - j.arrived <= bound);
   }
 
   void execute(std::vector<std::uint32_t> const& decoding) {
@@ -113,14 +145,17 @@ class world {
     REQUIRE(rows <= limits_.tokens);
     REQUIRE(first_ran);                                      // progress in each step
     if (running_.empty()) REQUIRE(waiting_.empty());
-    for (auto& j : running_)
-      if (j.computed == j.tokens) ++j.tokens;                // samples the next one
+    for (auto& j : running_) {
+      if (j.computed < j.tokens) continue;
+      if (j.tokens++ == j.prompt) check_wait(j);             // samples the next one
+    }
     std::erase_if(running_, [](auto const& j) { return j.tokens > j.target; });
   }
 
   std::mt19937 random_;
   batch_limits limits_;
-  int total_;
+  int total_, now_ = 0;
+  std::vector<int> targets_;
   std::deque<job_state> arriving_, waiting_;
   std::vector<job_state> running_;
   batch out_;
@@ -190,14 +225,53 @@ TEST_CASE("schedule/first_come: a short prompt does not wait for a long one, whi
   CHECK(b.run[1].tokens == 32);
 }
 
-TEST_CASE("schedule/first_come: a head that does not fit blocks those behind it") {
-  std::vector<waiting> const w{{3, 1000, 0, 0}, {4, 1, 0, 0}};
+TEST_CASE("schedule/first_come: a head that does not fit is passed eight times by prompts of a quarter of its pages, then it blocks") {
   std::vector<running> const r{{1, 10, 9, 1}};
   batch b;
-  b.limits = {64, 8, 5, 16};
+  b.limits = {64, 8, 6, 16};
+  std::vector<waiting> w{{3, 160, 0, 0}, {4, 64, 0, 0}, {5, 48, 0, 0}, {6, 1, 0, 0}};   // 10 pages, 4, 3 and 1
+  first_come{}(w, r, b);
+  CHECK(b.admit == std::vector<std::uint32_t>{6});   // the second and the third fit, but need too much to pass the first
+  CHECK(b.passed == std::vector<std::uint32_t>{3, 4, 5});
+  CHECK(b.run.size() == 2);
+  w[0].passed = first_come::most_passed - 1, w[1].tokens = 1;
+  first_come{}(w, r, b);
+  CHECK(b.admit == std::vector<std::uint32_t>{4});
+  CHECK(b.passed == std::vector<std::uint32_t>{3});
+  w[0].passed = first_come::most_passed;
+  first_come{}(w, r, b);
+  CHECK((b.admit.empty() && b.passed.empty() && b.run.size() == 1));
+  w[0].tokens = 64;   // it fits
+  first_come{}(w, r, b);
+  CHECK(b.admit.front() == 3);
+  CHECK(b.passed.empty());
+}
+
+TEST_CASE("schedule/first_come: a short prompt need not wait for long ones, one that runs and others before it") {
+  batch b;
+  b.limits = {512, 8, 4000, 16, 48};
+  std::vector<running> r{{1, 100, 99, 7}, {2, 16384, 480, 30}};
+  std::vector<waiting> const w{{3, 16000, 0, 0}, {4, 16000, 0, 0}, {5, 8, 0, 0}};
+  first_come{}(w, r, b);
+  CHECK(b.admit == std::vector<std::uint32_t>{5});   // nobody is passed at a cost: there is room for all three
+  CHECK(b.passed.empty());
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[1].id == 2 && b.run[1].tokens == 40 && b.run[2].tokens == 8));
+  b.limits.free_pages = 2200;   // for one of the two long ones: the other one is passed
+  first_come{}(w, r, b);
+  CHECK(b.admit == std::vector<std::uint32_t>{5});
+  CHECK(b.passed.size() == 2);
+  b.limits.free_pages = 4000, b.limits.sequences = 4;   // their places are theirs
   first_come{}(w, r, b);
   CHECK(b.admit.empty());
-  CHECK(b.run.size() == 1);
+  CHECK((b.run.size() == 2 && b.run[1].tokens == 48));
+  b.limits.sequences = 8;
+  r.push_back({6, 3900, 0, 1});   // who goes along already takes what the long one can spare
+  std::vector<waiting> const longer{{3, 16000, 0, 0}, {4, 100, 0, 0}};
+  first_come{}(longer, r, b);
+  CHECK(b.admit.empty());
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[1].tokens == 36 && b.run[2].id == 6 && b.run[2].tokens == 12));
 }
 
 TEST_CASE("schedule/first_come counts cached pages: free only if no one holds them") {

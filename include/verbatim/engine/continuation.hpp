@@ -57,6 +57,7 @@ template <class Stream> struct continuation {
   int computed = 0;                        ///< tokens whose KV is in the pages of `handle`, once the steps in flight are done
   int pending = -1;                        ///< the output of the step in flight that samples its next token, which will be computed; -1: none
   int cached = 0;                          ///< prompt tokens that the prefix index gave when it was first admitted
+  int passed = 0;                          ///< how often batch::passed has named it
   bool announced = false;                  ///< its `started` event is out
   bool entered = false;                    ///< it has run: a pause that waits lets it come to its end
   std::optional<Stream> stream;

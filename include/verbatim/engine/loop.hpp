@@ -40,6 +40,7 @@ template <class P> class loop {
     for (flight_type& f : flights_) f.reserve(std::size_t(parts.limits.slices), outputs);
     tops_.resize(outputs * std::size_t(max_logprobs()));
     spare_row_.resize(std::size_t(parts.config.vocabulary));
+    batch_.passed.reserve(most_heads * most_heads);
     warm_threads();
   }
   loop(loop const&) = delete;
@@ -146,7 +147,7 @@ template <class P> class loop {
     for (std::size_t i = 0; i < room; ++i) {
       if (desk_.draining() && !queue[i]->entered) continue;
       auto const found = book.match(roster_.reusable(*queue[i]));
-      waiting_views_.push_back({std::uint32_t(i) | waiting_bit, int(queue[i]->ids.size()), found.tokens, found.free_pages});
+      waiting_views_.push_back({std::uint32_t(i) | waiting_bit, int(queue[i]->ids.size()), found.tokens, found.free_pages, queue[i]->passed});
     }
     batch_.limits = {parts_->limits.tokens, max_batch_, book.free_pages(), P::cache::page, chunk_};
     policy_(std::span<waiting const>(waiting_views_), std::span<running const>(running_views_), batch_);
@@ -157,6 +158,7 @@ template <class P> class loop {
     auto const of = [&](std::uint32_t id) { return id & waiting_bit ? roster_.waiting()[id & ~waiting_bit] : roster_.running()[id]; };
     chosen_.clear();
     for (scheduled const& s : batch_.run) chosen_.push_back({of(s.id), s.tokens});
+    for (std::uint32_t id : batch_.passed) ++of(id)->passed;
     for (std::uint32_t id : batch_.preempt) roster_.preempt(*of(id));
     for (std::uint32_t id : batch_.admit) roster_.admit(*of(id));
     roster_.settle();

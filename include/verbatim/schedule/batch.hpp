@@ -12,6 +12,7 @@ struct waiting {
   int tokens;       ///< known tokens, all to be computed except `cached`
   int cached;       ///< leading tokens whose pages are in the prefix index now (multiple of the page)
   int cached_free;  ///< how many of those cached pages are unreferenced, i.e. counted in free_pages as well
+  int passed = 0;   ///< how often batch::passed has named it
 };
 
 /// A sequence that holds pages. tokens - computed is what it could run now: 1 in decode, more in prefill.
@@ -43,7 +44,8 @@ struct batch {
   std::vector<std::uint32_t> preempt;   ///< running sequences that give back all their pages
   std::vector<std::uint32_t> admit;     ///< waiting sequences that start; each also appears in `run`
   std::vector<scheduled> run;
-  void clear() { preempt.clear(), admit.clear(), run.clear(); }
+  std::vector<std::uint32_t> passed;    ///< waiting sequences, once for each later one that is admitted while there is no room for all before it
+  void clear() { preempt.clear(), admit.clear(), run.clear(), passed.clear(); }
 };
 
 /// A policy: pure, no clock, no allocation once warm, no device. `w` is in queue order, `r` in order of admission.

@@ -1,10 +1,10 @@
 // First come, first served: the default policy.
 // 1. Every running sequence that decodes gets its token, so prefill never delays decoding (limits.tokens > limits.sequences).
-// 2. Beside decoding at most limits.chunk rows are for prompts, so that the next token is not far. Prefill of running sequences goes on in order of admission; what rows are left starts waiting ones in queue order.
-//    Where the first prompt takes longer than this step, a quarter of the rows is for a much shorter one, running or at the head of
-//    the queue, so that it need not wait for a long one: the long one takes a third longer at most.
-// 3. A waiting head that does not fit blocks those behind it, so nothing starves. It is admitted when all of its pages fit
-//    beside what running prefills still need, with one spare page for every four running sequences.
+// 2. Beside decoding at most limits.chunk rows are for prompts, so that the next token is not far. Prefill of running sequences goes on
+//    in order of admission; what rows are left starts waiting ones in queue order. Where the first prompt takes longer than this step, a
+//    quarter of the rows is for a much shorter one, running or waiting: the long one takes a third longer at most.
+// 3. A waiting sequence is admitted when all of its pages fit beside what running prefills still need, with one spare page for every four
+//    running ones. One that has no room is passed by most_passed shorter ones; then those behind it wait, so nothing starves.
 // 4. When decoding needs more pages than are free, the latest admitted give theirs back, never the first: it always advances.
 // Cost: O(running + admitted + prompts x running). Pure; nothing allocates once the vectors of `batch` are warm.
 #pragma once
@@ -19,6 +19,8 @@ namespace verbatim {
 
 /// Models scheduler. Preconditions: cached < tokens for each waiting, computed < tokens for each running sequence.
 struct first_come {
+  static constexpr int most_passed = 8;   ///< each with a quarter of its pages or less: twice its pages in all
+
   void operator()(std::span<waiting const> w, std::span<running const> r, batch& out) const {
     out.clear();
     room left{out.limits.tokens, out.limits.free_pages, out.limits.page};
@@ -27,8 +29,9 @@ struct first_come {
     if (!out.run.empty()) left.rows = std::min(left.rows, std::max(out.limits.chunk, 1));
     short_prompt const quick = much_shorter(w, kept, left);
     long const owed = prefill(kept, quick, left, out);
-    if (out.preempt.empty()) admit(w, int(kept.size()), owed, left, out);
-    for (std::size_t i = 0; i < kept.size() && left.rows > 0; ++i) grant(kept, i, left.rows, left, out);   // what nobody took
+    if (out.preempt.empty()) admit(w, int(kept.size()), owed, quick, left, out);
+    if (quick.index != short_prompt::none) grant(kept, quick.index, left.rows, left, out);   // what nobody took
+    for (std::size_t i = 0; i < kept.size() && left.rows > 0; ++i) grant(kept, i, left.rows, left, out);
   }
 
  private:
@@ -67,21 +70,33 @@ struct first_come {
     }
   }
 
-  /// A prompt that goes along with the first one: so many rows for the running sequence of that index, or (none) for the head of the queue.
+  /// What goes along with the first prompt: so many rows for the waiting sequence of index `queued` if there is one, else for the running
+  /// one of index `index`. Those that wait before `queued` keep their places and pages, and those that go along past others are together
+  /// a quarter of what the first one has left: so it is soon their turn.
   struct short_prompt {
     static constexpr std::size_t none = ~std::size_t{};
-    std::size_t index = none;
+    std::size_t index = none, queued = none;
     int rows = 0;
   };
   static short_prompt much_shorter(std::span<waiting const> w, std::span<running const> r, room const& left) {
     std::size_t const first = std::size_t(std::find_if(r.begin(), r.end(), [](running const& s) { return !decodes(s); }) - r.begin());
     if (first == r.size() || r[first].tokens - r[first].computed <= left.rows) return {};
     short_prompt out;
-    int least = (r[first].tokens - r[first].computed) / 4 + 1;
-    for (std::size_t i = first + 1; i < r.size(); ++i)
-      if (int const n = r[i].tokens - r[i].computed; !decodes(r[i]) && n < least) least = n, out = {i, n};
-    if (!w.empty() && w.front().tokens - w.front().cached < least) out = {short_prompt::none, w.front().tokens - w.front().cached};
-    out.rows = std::min(out.rows, (left.rows + 3) / 4);
+    int const much = (r[first].tokens - r[first].computed) / 4 + 1;
+    int least = much;
+    long along = 0;   // tokens of those that go along already
+    for (std::size_t i = first + 1; i < r.size(); ++i) {
+      int const n = r[i].tokens - r[i].computed;
+      if (decodes(r[i]) || n >= much) continue;
+      along += n;
+      if (n < least) least = n, out = {.index = i, .rows = n};
+    }
+    for (std::size_t i = 0; i < w.size(); ++i)
+      if (int const n = w[i].tokens - w[i].cached; n < least && (i == 0 || along + n < much)) {
+        out.queued = i, out.rows = n;
+        break;
+      }
+    out.rows = std::min({out.rows, (left.rows + 3) / 4, left.rows - 1});   // the first one advances in any case
     return out;
   }
 
@@ -107,18 +122,36 @@ struct first_come {
       if (decodes(r[i])) continue;
       owed += left.missing(r[i], r[i].tokens);
       grant(r, i, left.rows - quick.rows, left, out);
-      if (std::exchange(first, false) && quick.index != short_prompt::none) grant(r, quick.index, std::exchange(quick.rows, 0), left, out);
+      if (std::exchange(first, false) && quick.queued == short_prompt::none && quick.index != short_prompt::none)
+        grant(r, quick.index, std::exchange(quick.rows, 0), left, out);
     }
     return owed - (before - left.pages);
   }
 
-  static void admit(std::span<waiting const> w, int rows, long owed, room& left, batch& out) {
-    for (waiting const& s : w) {
-      if (left.rows == 0 || rows >= out.limits.sequences) return;
+  /// In queue order. Who does not fit is passed by later ones that need a quarter of its pages or less.
+  static void admit(std::span<waiting const> w, int rows, long owed, short_prompt quick, room& left, batch& out) {
+    long least = 0;   // pages of those that do not fit: the fewest; 0: there is none
+    int times = 0;    // how often one of those that wait for room was passed, the most
+    for (std::size_t i = 0; i < w.size() && left.rows > 0 && rows < out.limits.sequences && times < most_passed; ++i) {
+      waiting const& s = w[i];
       long const cached = s.cached / left.page;
       long const all = left.pages_for(s.tokens) - cached + s.cached_free;
       long const spare = (rows + 3) / 4;
-      if (all + owed + spare > left.pages) return;
+      bool const fits = all + owed + spare <= left.pages;
+      if (fits && quick.queued != short_prompt::none && i < quick.queued) {   // it waits for rows, not for room
+        owed += all, ++rows;
+        continue;
+      }
+      if (!fits || (least > 0 && all > least / 4)) {
+        if (!fits) least = least > 0 ? std::min(least, all) : all;
+        times = std::max(times, s.passed);
+        continue;
+      }
+      if (least > 0) {
+        ++times;
+        for (waiting const& before : w.first(i))
+          if (std::find(out.admit.begin(), out.admit.end(), before.id) == out.admit.end()) out.passed.push_back(before.id);
+      }
       int const n = std::min(s.tokens - s.cached, left.rows);
       long const now = left.pages_for(long(s.cached) + n) - cached + s.cached_free;
       left.rows -= n, left.pages -= now, owed += all - now, ++rows;
