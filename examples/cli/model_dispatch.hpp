@@ -16,7 +16,7 @@ struct model_options {
   double kv_gib = 0;
 
   void declare(options& o) {
-    o.text("--model", "DIR", model, "model directory in Hugging Face layout");
+    o.text("--model", "DIR", model, "model directory in Hugging Face layout").required();
     declare_values(o);
   }
   void declare_values(options& o) {
@@ -24,7 +24,7 @@ struct model_options {
     o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
     o.choice("--weights", {"checkpoint", "int8", "int4"}, weights, "how matrices are kept; quantised while they are loaded");
     o.choice("--kv", {"activations", "bf16", "int8"}, kv, "how keys and values are kept; activations: as they are computed");
-    o.flag("--pin", pin, "each helping thread keeps to a processor of its own");
+    o.flag("--pin", pin, "each thread that computes keeps to a processor of its own: the first ones that this process may use");
     o.number("--threads", "N", threads, 0, 1024, "worker threads; 0: one per core");
     o.number("--max-batch", "N", max_batch, 1, 4096, "sequences that run together");
     o.number("--step-tokens", "N", step_tokens, 1, 65536, "tokens of a step; long prompts run in chunks of it");

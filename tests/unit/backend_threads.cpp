@@ -1,9 +1,14 @@
 // The pool: every index once, by any number of threads, job after job, also after it slept; idle workers cost nothing.
 #include <atomic>
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <thread>
 #include <vector>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 #include "catch.hpp"
 #include "verbatim/backend/cpu/threads.hpp"
@@ -66,3 +71,59 @@ TEST_CASE("threads: an idle pool costs no CPU") {
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   CHECK(cpu() - before < 0.01);
 }
+
+#if defined(__linux__)
+namespace {
+
+/// Of the calling thread.
+std::vector<int> may_use() {
+  cpu_set_t set;
+  REQUIRE(sched_getaffinity(0, sizeof set, &set) == 0);
+  std::vector<int> out;
+  for (int c = 0; c < CPU_SETSIZE; ++c)
+    if (CPU_ISSET(c, &set)) out.push_back(c);
+  return out;
+}
+
+/// What each thread of a pool may use: all of them are asked, as each waits for the others.
+std::vector<std::vector<int>> of_each(pool& p) {
+  std::vector<std::vector<int>> out(static_cast<std::size_t>(p.threads()));
+  std::atomic<int> here{0};
+  p.run(p.threads(), [&](int, int worker) {
+    out[std::size_t(worker)] = may_use();
+    for (++here; here < p.threads();) std::this_thread::yield();
+  });
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("threads: pinned ones keep to the first processors that their maker may use, the caller to its own when it says so") {
+  std::thread([] {   // whose processors are its own affair
+    std::vector<int> const all = may_use();
+    int const threads = int(std::min<std::size_t>(all.size(), 4));
+    pool pinned(threads, true);
+    auto seen = of_each(pinned);
+    CHECK(seen[0] == all);   // nobody said so yet
+    for (int i = 1; i < threads; ++i) CHECK(seen[std::size_t(i)] == std::vector<int>{all[std::size_t(i)]});
+    pinned.keep_caller();
+    CHECK(of_each(pinned)[0] == std::vector<int>{all[0]});
+
+    pool again(threads, true), loose(2), many(int(all.size()) + 1, true);   // made by a thread that keeps to one by now
+    seen = of_each(again);
+    for (int i = 1; i < threads; ++i) CHECK(seen[std::size_t(i)] == std::vector<int>{all[std::size_t(i)]});
+    CHECK(of_each(loose)[1] == all);
+    CHECK(of_each(many)[1] == all);   // too few for it: none is pinned
+
+    cpu_set_t last;
+    CPU_ZERO(&last);
+    CPU_SET(all.back(), &last);
+    std::thread([&] {   // as another engine that was given other processors
+      REQUIRE(sched_setaffinity(0, sizeof last, &last) == 0);
+      pool other(1, true);
+      other.keep_caller();
+      CHECK(may_use() == std::vector<int>{all.back()});
+    }).join();
+  }).join();
+}
+#endif

@@ -21,7 +21,7 @@ struct ops_limits {
   int page = 0;      ///< tokens per page
   int context = 0;   ///< tokens of a sequence at most; 0: as many as there are pages for
   int threads = 1;   ///< threads that compute, the caller's included
-  bool pin_threads = false;   ///< each helping thread to a processor of its own
+  bool pin_threads = false;   ///< each thread to a processor of its own
   weight_format weights = weight_format::checkpoint;   ///< how matrices are kept
   kv_format kv = kv_format::activations;               ///< how keys and values are kept
 };

@@ -37,7 +37,7 @@ struct engine_config {
   std::size_t kv_bytes = 0;                ///< memory for the KV cache; 0: what max_batch full contexts need, at most a quarter of RAM
   weight_format weights = weight_format::checkpoint;   ///< how matrices are kept; quantised as they are loaded
   kv_format kv = kv_format::activations;   ///< how keys and values are kept
-  bool pin_threads = false;                ///< each helping thread keeps to a processor of its own
+  bool pin_threads = false;                ///< each thread that computes, the one that drives included, keeps to a processor of its own
   int max_logprobs = 20;                   ///< alternatives per token that a request may ask for
   std::size_t queue = 4096;                ///< unfinished requests at most
 };

@@ -49,6 +49,7 @@ template <class P> class loop {
   int max_logprobs() const noexcept { return roster_.limits().max_logprobs; }
 
   bool poll() {
+    if constexpr (requires { parts_->model->backend().keep_caller(); }) parts_->model->backend().keep_caller();
     roster_.take_in_all();
     desk_.carry_out_all([this] { land(); });
     roster_.drop_cancelled();

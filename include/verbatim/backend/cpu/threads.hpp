@@ -11,9 +11,8 @@
 #include <type_traits>
 #include <vector>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
+#include "verbatim/backend/cpu/affinity.hpp"
+
 #if defined(__x86_64__) || defined(__i386__)
 #include <immintrin.h>
 #endif
@@ -28,12 +27,13 @@ inline void relax() noexcept {
 
 class pool {
  public:
-  /// `threads` in all, the caller of run included; at least one. `pin`: worker i keeps to the i-th processor that this process may
-  /// use, where there are enough; the caller stays free.
-  explicit pool(int threads, bool pin = false) {
+  /// `threads` in all, the caller of run included; at least one. `pin`: worker i keeps to the i-th of the processors that the thread which
+  /// makes the pool may use, where there are enough; the caller of run is worker 0, and keeps to its own once it calls keep_caller().
+  explicit pool(int threads, bool pin = false) : processors_(processors::of_this_thread()), pin_(pin && processors_.count() >= threads) {
     for (int worker = 1; worker < threads; ++worker)
-      workers_.emplace_back([this, worker, threads, pin] {
-        if (pin) keep_to(worker, threads);
+      workers_.emplace_back([this, worker] {
+        if (pin_) processors_.keep(worker);
+        else processors_.use_all();   // the thread that made it may keep to one for another pool
         serve(worker);
       });
   }
@@ -45,6 +45,14 @@ class pool {
   }
 
   int threads() const noexcept { return int(workers_.size()) + 1; }
+
+  /// The thread that calls run keeps to the first processor, where the workers keep to theirs. Threads that it makes afterwards inherit
+  /// that. Cost: nothing when it does already.
+  void keep_caller() noexcept {
+    if (!pin_ || kept_ == std::this_thread::get_id()) return;
+    kept_ = std::this_thread::get_id();
+    processors_.keep(0);
+  }
 
   /// Calls f(index, worker) for 0 <= index < count; worker < threads() tells concurrent calls apart.
   template <class F> void run(int count, F&& f) noexcept {
@@ -58,22 +66,6 @@ class pool {
   }
 
  private:
-  static void keep_to([[maybe_unused]] int worker, [[maybe_unused]] int threads) noexcept {
-#if defined(__linux__)
-    cpu_set_t allowed;
-    if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) < threads) return;
-    int left = worker;
-    for (int c = 0; c < CPU_SETSIZE; ++c)
-      if (CPU_ISSET(c, &allowed) && left-- == 0) {
-        cpu_set_t own;
-        CPU_ZERO(&own);
-        CPU_SET(c, &own);
-        ::sched_setaffinity(0, sizeof own, &own);   // a wish: refused, the thread runs anywhere
-        return;
-      }
-#endif
-  }
-
   using function = void (*)(void*, int, int);
   // A ticket holds the number of the job, how many indices it has and the next one to claim. A claim succeeds only against
   // the very ticket that was read, so a late worker can never take an index of a job whose fields it did not read.
@@ -132,6 +124,9 @@ class pool {
     }
   }
 
+  processors processors_;
+  bool pin_;
+  std::thread::id kept_{};   // the caller that keeps to its processor
   alignas(64) std::atomic<std::uint64_t> ticket_{0};
   alignas(64) std::atomic<int> done_{0};
   alignas(64) std::atomic<function> call_{nullptr};
