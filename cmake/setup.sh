@@ -29,8 +29,14 @@ need() {
     fi
   fi
   say "Installing through apt: ${missing[*]}"
-  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq || exit 1
-  "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 || exit 1
+  quietly "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update
+  quietly "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}"
+}
+
+# quietly COMMAND...: what it prints goes to a log, which is shown where it fails; then that is the end.
+quietly() {
+  mkdir -p "$build_dir"
+  "$@" >"$build_dir/setup.log" 2>&1 </dev/null || { cat "$build_dir/setup.log" >&2; say "Failed: $*"; exit 1; }
 }
 
 # configure [-DNAME=VALUE...]

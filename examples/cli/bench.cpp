@@ -43,7 +43,28 @@ std::string percent(double part) {   // 0: the floor was not measured
   return part > 0 ? text : "-";
 }
 
+/// Tokens of the longest sequence, and by which options.
+struct longest_sequence {
+  int tokens = 0;
+  std::string text;
+  explicit longest_sequence(bench_options const& o) {
+    for (int n : o.prefill)
+      if (n + 2 > tokens) tokens = n + 2, text = "--prefill " + std::to_string(n) + " and its 2 of output";
+    if (o.prompt + o.output >= tokens) tokens = o.prompt + o.output, text = "--prompt " + std::to_string(o.prompt) + " and --output " + std::to_string(o.output);
+  }
+  /// What is refused: `limit` tokens are what `has` allows, and `advice` says which option would change that.
+  verbatim::error beyond(int limit, std::string const& has, std::string const& advice) const {
+    return verbatim::error("usage", 4, text + " are " + std::to_string(tokens) + " tokens a sequence; " + has + " " + std::to_string(limit) + ". Lower them" + advice);
+  }
+};
+
 template <class P> int bench(verbatim::engine<P>& engine, bench_options const& o) {
+  if (longest_sequence const longest(o); longest.tokens > engine.context())
+    throw longest.beyond(engine.context(), "the memory for keys and values holds", ", or raise --kv-memory");
+  auto const memory = engine.resources();
+  int const at_once = memory.kv_pages / ((o.prompt + o.output + memory.page_tokens - 1) / memory.page_tokens);
+  if (int const most = *std::max_element(o.batch.begin(), o.batch.end()); most > at_once && !o.shared)
+    std::fprintf(stderr, "note: the memory for keys and values holds %d of %d such sequences at once, so the others wait; --kv-memory changes that\n", at_once, most);
   verbatim::machine_limits limits;
   if (!o.no_floor) {
     std::fprintf(stderr, "measuring this machine's limits\n");
@@ -76,8 +97,9 @@ template <class P> int bench(verbatim::engine<P>& engine, bench_options const& o
 int run_bench(int argc, char** argv) {
   bench_options o;
   cli::options options("bench", "Measures prefill and decode: medians over repetitions, and percent of the machine's floor.");
-  o.model.declare(options);
-  options.text("--random-weights", "CONFIG.json", o.random_config, "no checkpoint: seeded random weights of these shapes");
+  options.text("--model", "DIR", o.model.model, "model directory in Hugging Face layout (this or --random-weights is required)");
+  options.text("--random-weights", "CONFIG.json", o.random_config, "no checkpoint: seeded random weights of these shapes (this or --model is required)");
+  o.model.declare_values(options);
   options.numbers("--batch", "N,N,...", o.batch, 1, 4096, "sequences at once");
   options.number("--prompt", "N", o.prompt, 1, 1 << 20, "prompt tokens of each");
   options.notes("A floor is reading all weights from memory, or the arithmetic: a model that fits the caches may be above 100 %. Without --chunk-tokens a step takes as many prompt tokens as it has room for, so that the batch decodes as a whole.");
@@ -95,8 +117,10 @@ int run_bench(int argc, char** argv) {
   int most = 1;
   for (int b : o.batch) most = std::max(most, b);
   o.model.max_batch = std::max(o.model.max_batch, most);
-  int longest = o.prompt + o.output;
-  for (int n : o.prefill) longest = std::max(longest, n + 2);
-  if (o.model.context == 0) o.model.context = longest;
+  longest_sequence const longest(o);
+  int const most_tokens = verbatim::read_config(o.model.model).config.context;
+  if (longest.tokens > most_tokens) throw longest.beyond(most_tokens, "the model was made for", "");
+  if (o.model.context == 0) o.model.context = longest.tokens;
+  if (longest.tokens > o.model.context) throw longest.beyond(o.model.context, "--context allows", ", or raise --context");
   return cli::with_model(o.model, [&](auto& engine) { return bench(engine, o); });
 }

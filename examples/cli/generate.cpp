@@ -70,8 +70,8 @@ int run_generate(int argc, char** argv) {
   generate_options o;
   cli::options options("generate", "Continues a prompt, or answers the last message of a conversation.");
   o.model.declare(options);
-  options.text("--prompt", "TEXT", o.prompt, "text to continue (the tokenizer's special tokens are added)");
-  options.text("--messages", "FILE", o.messages, "JSON: an array of messages, or {\"messages\", \"tools\"}");
+  options.text("--prompt", "TEXT", o.prompt, "text to continue (the tokenizer's special tokens are added; this or --messages is required)");
+  options.text("--messages", "FILE", o.messages, "JSON: an array of messages, or {\"messages\", \"tools\"} (this or --prompt is required)");
   options.flag("--json", o.json, "print {\"prompt_ids\",\"ids\",\"logprobs\",\"text\",\"finish_reason\"}");
   options.number("--max-tokens", "N", o.max_tokens, 1, 1 << 24, "output tokens at most");
   options.number("--temperature", "X", o.temperature, -1.0f, 100.0f, "0: greedy; -1: the model's default, else 1");
@@ -80,7 +80,6 @@ int run_generate(int argc, char** argv) {
   options.number("--seed", "N", o.seed, 0LL, (1LL << 62), "the same seed gives the same answer");
   options.flag("--ignore-eos", o.ignore_eos, "go on to --max-tokens");
   if (auto code = options.parse(argc, argv)) return *code;
-  if (o.model.model.empty()) return options.usage_error("--model DIR is required");
   if (o.prompt.empty() == o.messages.empty()) return options.usage_error("exactly one of --prompt TEXT (not empty) and --messages FILE is needed");
   o.model.max_batch = 1;
   return cli::with_model(o.model, [&](auto& engine) { return generate_one(engine, o); });

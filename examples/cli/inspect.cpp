@@ -145,8 +145,9 @@ void print(model_config const& c, json const& is, json const& needs, presence co
               is["chat_template"].is_null() ? "absent" : is["chat_template"].get<std::string>().c_str());
   std::printf("needs\n  weights        %s (%sparameters, %s)\n", size_text(needs["weight_bytes"].get<double>()).c_str(),
               count_text(needs["parameters"].get<double>()).c_str(), std::string(name_of(c.type)).c_str());
-  std::printf("  keys, values   %s per token; %s for %d x %d tokens\n", size_text(needs["kv_bytes_per_token"].get<double>()).c_str(),
-              size_text(needs["kv_bytes"].get<double>()).c_str(), needs["batch"].get<int>(), needs["context"].get<int>());
+  std::printf("  keys, values   %s per token; %s for %d x %d tokens%s\n", size_text(needs["kv_bytes_per_token"].get<double>()).c_str(),
+              size_text(needs["kv_bytes"].get<double>()).c_str(), needs["batch"].get<int>(), needs["context"].get<int>(),
+              needs["context"] == c.context ? " (all that the model was made for)" : "");
   std::printf("floor at %.1f GB/s%s\n", needs["bandwidth"].get<double>() / 1e9, needs["bandwidth_measured"].get<bool>() ? " (measured just now)" : "");
   std::printf("  decode         %.4g tokens/s at batch %d with empty context, %.4g at %d tokens; a step reads %s of weights\n",
               needs["decode_tokens_per_second_floor_empty_context"].get<double>(), needs["batch"].get<int>(),
@@ -165,7 +166,7 @@ int run_inspect(int argc, char** argv) {
   double gigabytes = 0;
   cli::options o("inspect", "Says what a model is, what it needs, what bounds its speed, and whether all its tensors are there.");
   o.text("--model", "DIR", j.model, "model directory in Hugging Face layout").required();
-  o.number("--context", "N", j.context, 1, 1 << 27, "tokens per sequence for the size of the KV cache");
+  o.number("--context", "N", j.context, 1, 1 << 27, "tokens per sequence for the size of the KV cache; at most what the model was made for");
   o.number("--batch", "N", j.batch, 1, 1 << 20, "sequences");
   o.number("--bandwidth", "GB/S", gigabytes, 0, 1e6, "memory bandwidth of the floor; 0: measure it (0.3 s)");
   o.flag("--json", j.as_json, "one JSON object instead of text");
@@ -174,6 +175,7 @@ int run_inspect(int argc, char** argv) {
   j.bandwidth = gigabytes * 1e9;
 
   model_config config = read_config(j.model).config;
+  j.context = std::min(j.context, config.context);
   weights::checkpoint const files(j.model);
   if (auto const stored = files.type()) config.type = *stored;   // the files know better than config.json
   presence const p = compare(config, files);

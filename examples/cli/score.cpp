@@ -30,7 +30,6 @@ int run_score(int argc, char** argv) {
   options.notes("Standard input: JSON lines {\"ids\":[...]}. Standard output, for each: {\"logprobs\":[...]}, one number per\n"
                 "token after the first, or {\"error\":\"...\"}. Exit code 1 when any line failed.");
   if (auto code = options.parse(argc, argv)) return *code;
-  if (o.model.empty()) return options.usage_error("--model DIR is required");
   return cli::with_model(o, [](auto& engine) {
     int code = cli::success;
     for (std::string line; std::getline(std::cin, line);) {

@@ -11,6 +11,32 @@
 #include "options.hpp"
 #include "verbatim/front/serve.hpp"
 
+namespace {
+
+/// One argument of a shell.
+std::string quoted(std::string const& text) {
+  std::string out = "'";
+  for (char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
+
+/// A line for a shell that asks the server something: a conversation where the model has a chat template, else a text.
+std::string example(verbatim::openai const& o, std::string const& model, bool chats, unsigned short port) {
+  verbatim::json body = {{"model", model}};
+  if (chats) body["messages"] = verbatim::json::array({{{"role", "user"}, {"content", "What is 17 + 25?"}}});
+  else body["prompt"] = "The capital of France is", body["max_tokens"] = 16;
+  bool const pinned = o.pinned.mode == verbatim::openai_v1::pinning::reject;
+  body["temperature"] = pinned ? o.pinned.allowed.front().first : 0.0f;
+  if (pinned) body["top_p"] = o.pinned.allowed.front().second;
+  bool const everywhere = o.address == "0.0.0.0" || o.address == "::";
+  std::string const host = everywhere ? "127.0.0.1" : o.address.find(':') == o.address.npos ? o.address : "[" + o.address + "]";
+  std::string const key = !o.api_keys.empty() ? o.api_keys.front() : std::string();
+  return "curl -s " + quoted("http://" + host + ":" + std::to_string(port) + (chats ? "/v1/chat/completions" : "/v1/completions")) +
+         (key.empty() ? "" : " -H " + quoted("Authorization: Bearer " + key)) + " -H 'Content-Type: application/json' -d " + quoted(verbatim::dump_json(body));
+}
+
+}  // namespace
+
 int run_serve(int argc, char** argv) {
   std::string kwargs, pin_mode = "off";
   std::vector<std::string> pinned;
@@ -26,7 +52,7 @@ int run_serve(int argc, char** argv) {
   o.texts("--api-key", "KEY", front.api_keys, "clients must send one of these");
   o.texts("--admin-key", "KEY", front.admin_keys, "for the control routes (new weights, pauses, aborts); without, only on this machine and without --api-key");
   o.flag("--allow-open", front.allow_open, "let other machines in without a key");
-  bool gym = false;
+  bool gym = false, shows = false;
   o.flag("--gym", gym, "answer as NVIDIA NeMo Gym and NeMo RL expect: ids and log-probabilities on messages, tokens named by id, vLLM's keys");
   o.text("--chat-template-kwargs", "JSON", kwargs, "an object for the chat template, e.g. {\"enable_thinking\": false}; a request's own win");
   o.choice("--pin-sampling", {"off", "reject", "override"}, pin_mode, "what becomes of requests that sample otherwise than --pinned says");
@@ -38,6 +64,7 @@ int run_serve(int argc, char** argv) {
   o.number("--io-threads", "N", front.http.io_threads, 1, 64, "that serve sockets");
   o.number("--workers", "N", front.http.workers, 1, 256, "that render templates and tokenise");
   o.number("--queue", "N", queue, 1, 1 << 20, "unfinished requests at most; beyond it clients get 429");
+  o.flag("--try", shows, "print a line for a shell that asks the server something, once it is ready");
   o.number("--drain", "SECONDS", drain, 0, 86400, "for running requests after Ctrl-C");
   o.notes("Endpoints: /v1/chat/completions /v1/completions /v1/models /tokenize /detokenize /health /version /metrics,\nand for trainers /update_weights and others (docs/control.md)");
   if (auto code = o.parse(argc, argv)) return *code;
@@ -70,5 +97,13 @@ int run_serve(int argc, char** argv) {
   front.log = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };
   verbatim::check_exposure(front);   // before the model is loaded
   std::fprintf(stderr, "loading %s\n", model.model.c_str());
-  return cli::with_model(engine_options, model, [&](auto& engine) { return verbatim::serve(engine, front); });
+  return cli::with_model(engine_options, model, [&](auto& engine) {
+    if (shows)
+      front.ready = [&](unsigned short at) {
+        std::string const& name = front.name.empty() ? engine.name() : front.name;
+        std::printf("Try, from another terminal:\n%s\n", example(front, name, engine.chat() != nullptr, at).c_str());
+        std::fflush(stdout);
+      };
+    return verbatim::serve(engine, front);
+  });
 }

@@ -68,7 +68,16 @@ for source in (("--model", MODEL), ("--random-weights", MODEL / "config.json")):
     rows = run("bench", *source, "--prefill", "136,72", "--prompt", 16, "--output", 4, "--batch", 2, "--repetitions", 1, "--no-floor", "--json")
     expect(f"bench {source[0]} measures prompts alone first", [(r["batch"], r["prompt"], r["output"]) for r in rows] == [(1, 136, 2), (1, 72, 2), (2, 16, 4)])
     expect(f"bench {source[0]} computes every prompt", [r["cached_tokens"] for r in rows] == [0, 0, 0])
+own = json.loads((MODEL / "config.json").read_text())["max_position_embeddings"]
+for options, what in ((("--prompt", own, "--output", 8), f"--prompt {own} and --output 8 are {own + 8} tokens a sequence; the model was made for {own}"),
+                      (("--prefill", own), f"--prefill {own} and its 2 of output are {own + 2} tokens a sequence; the model was made for {own}"),
+                      (("--context", 100), "--prompt 128 and --output 128 are 256 tokens a sequence; --context allows 100. Lower them, or raise --context"),
+                      (("--kv-memory", "0.0002"), "tokens a sequence; the memory for keys and values holds ")):
+    done = subprocess.run([BINARY, "bench", "--model", MODEL, *map(str, options)], capture_output=True, text=True, timeout=300)
+    expect(f"bench {options[0]} {options[1]} is refused with numbers, before anything is measured",
+           done.returncode == 1 and what in done.stderr and "measuring" not in done.stderr and not done.stdout)
 about = run("inspect", "--model", MODEL, "--bandwidth", 10, "--json")
 expect("inspect --json is one object", len(about) == 1 and isinstance(about[0], dict))
+expect("inspect asks for no more context than the model has", about[0]["needs"]["context"] == min(4096, own))
 
 sys.exit(1 if problems else 0)

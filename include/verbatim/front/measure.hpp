@@ -133,6 +133,9 @@ template <class P> timeline run_once(engine<P>& engine, workload const& w, std::
 /// Drives the engine: nothing else may poll it meanwhile. One repetition more is run first and not counted.
 /// Throws error("engine", 1 | 2) when the queue refuses, error("engine", 10) when the workload does not fit the engine.
 template <class P> measured measure(engine<P>& engine, workload const& w, machine_limits const& limits = {}) {
+  if (long const tokens = long(w.prompt) + w.output; tokens > engine.context())
+    throw error("engine", 10, "the workload does not fit: " + std::to_string(w.prompt) + " prompt and " + std::to_string(w.output) + " output tokens are " +
+                                  std::to_string(tokens) + " a sequence, and the engine has " + std::to_string(engine.context()));
   std::vector<measured> runs;
   std::uint64_t const of_workload = ((std::uint64_t(w.batch) << 40) + (std::uint64_t(w.prompt) << 20) + std::uint64_t(w.output)) * 0x9e3779b97f4a7c15ull;   // no prompt comes twice
   for (int i = 0; i <= w.repetitions; ++i) {

@@ -140,7 +140,8 @@ inline void read_window(config_fields const& f, model_config& c) {
 inline std::filesystem::path config_file_in(std::filesystem::path const& path) {
   std::error_code ignored;
   auto const file = std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
-  if (!std::filesystem::exists(file, ignored)) throw error("config", 1, file.string() + ": no such file");
+  if (!std::filesystem::exists(file, ignored))
+    throw error("config", 1, file.string() + ": no such file; a model folder in Hugging Face layout is expected: config.json, tokenizer.json and *.safetensors");
   return file;
 }
 
