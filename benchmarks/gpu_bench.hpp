@@ -52,7 +52,7 @@ template <class Executor> class bench {
   /// Seconds of f(0), f(1), ... each, which enqueue: recorded as one graph of `count`, as an engine's steps are, and replayed.
   template <class F> times seconds_of(int count, F&& f) {
     auto const all = [&] { for (int i = 0; i < count; ++i) f(i); };
-    std::uint64_t const key = ++keys_;
+    cuda::graph_key const key{++keys_};
     executor.replay(key, all);
     executor.wait();
     if constexpr (is_gpu<Executor>) {
@@ -88,7 +88,7 @@ template <class Executor> class bench {
   }
 
  private:
-  std::uint64_t keys_ = 0;
+  int keys_ = 0;
 };
 
 /// Runs f; what has no room on the device is said in a row and left out.

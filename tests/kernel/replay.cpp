@@ -1,4 +1,6 @@
 // The executor without graphs finds what a graph would hide: under one key always the same launches.
+#include <stdexcept>
+
 #include "catch.hpp"
 #include "verbatim/backend/cuda/emulator.hpp"
 #include "verbatim/backend/cuda/memory.hpp"
@@ -10,9 +12,9 @@ TEST_CASE("replay: a key stands for the same kernels with the same parameters") 
   cuda::emulator device;
   cuda::device_array<cuda::emulator, float> x(64), y(64);
   kernel::add_params<float> const add{x, y, 4, 16};
-  auto const replayed = [&](std::uint64_t key, auto const&... launches) {
+  auto const replayed = [&](int key, auto const&... launches) {
     try {
-      device.replay(key, [&] { (device.launch(launches), ...); });
+      device.replay({key}, [&] { (device.launch(launches), ...); });
       return true;
     } catch (simt::defect const& d) {
       CHECK(d.what_kind == simt::defect::kind::bad_launch);
@@ -31,4 +33,21 @@ TEST_CASE("replay: a key stands for the same kernels with the same parameters") 
   CHECK(replayed(2, add));
   device.launch(add);   // under no key: whatever
   CHECK(replayed(2, add));
+}
+
+TEST_CASE("replay: an exception leaves nothing recorded, and nothing being recorded") {
+  cuda::emulator device;
+  cuda::device_array<cuda::emulator, float> x(64), y(64);
+  y.data()[0] = 1;
+  kernel::add_params<float> const add{x, y, 4, 16};
+  CHECK_THROWS_AS(device.replay({1}, [&] {
+    device.launch(add);
+    throw std::runtime_error("midway");
+  }), std::runtime_error);
+  device.launch(add);   // runs, and under no key
+  device.wait();
+  CHECK(x.data()[0] == 1);
+  for (int i = 0; i < 2; ++i) device.replay({1}, [&] { device.launch(add), device.launch(add); });
+  device.wait();
+  CHECK(x.data()[0] == 5);
 }

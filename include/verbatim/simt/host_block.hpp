@@ -10,6 +10,7 @@
 
 #include "verbatim/simt/host_threads.hpp"
 #include "verbatim/simt/shared_shadow.hpp"
+#include "verbatim/simt/store_log.hpp"
 
 namespace verbatim::simt {
 
@@ -95,6 +96,13 @@ class host_block : public host_threads<detail::block_thread> {
     });
   }
 
+  /// A store into an array of global memory, for the log where there is one.
+  void stored(void const* data, std::size_t bytes) {
+    if (stores_) stores_->add(data, bytes);
+  }
+  /// Whether a launch before this one that need not have ended has stored there.
+  bool may_change(void const* data, std::size_t bytes) const noexcept { return stores_ && stores_->has_any_of(data, bytes); }
+
   int x() const noexcept { return x_; }
   int y() const noexcept { return y_; }
   int z() const noexcept { return z_; }
@@ -145,6 +153,7 @@ class host_block : public host_threads<detail::block_thread> {
   std::vector<warp> warps_;
   std::unique_ptr<unsigned char[], aligned_delete> memory_;
   shared_shadow shadow_;
+  store_log* stores_ = store_log::current();
   void const* closure_ = nullptr;
   body call_ = nullptr;
 };

@@ -58,6 +58,7 @@ class host_grid {
   }
   template <class T, class Index> void store(global<T> m, Index i, T v, location w = location::current()) const {
     check(m.size, std::int64_t(i), 1, w);
+    block_->stored(m.data, m.size * sizeof(T));
     m.data[i] = v;
   }
   template <int N, class T, class Index> pack<std::remove_const_t<T>, N> load_pack(global<T> m, Index i, location w = location::current()) const {
@@ -68,6 +69,7 @@ class host_grid {
   }
   template <int N, class T, class Index> void store_pack(global<T> m, Index i, pack<T, N> const& p, location w = location::current()) const {
     check_pack<N>(m, std::int64_t(i), w);
+    block_->stored(m.data, m.size * sizeof(T));
     std::copy_n(p.value, N, m.data + i);
   }
 

@@ -67,6 +67,7 @@ class host_sm90_block : public host_sm90_threads {
   void copy_bulk(int to, void const* from, std::size_t bytes, barrier b, bool dependent, location where) {
     counter& c = find(b, true, where);
     if (dependent && !me().waited) fail(rule::dependency, "a copy of what the launch before makes, without a wait for it", where);
+    if (!me().waited && plain().may_change(from, bytes)) fail(rule::dependency, "a copy of what a launch before has stored, which may still run", where);
     if (to < 0 || to % 16 || bytes % 16 || bytes == 0 || reinterpret_cast<std::uintptr_t>(from) % 16) throw defect(defect::kind::misaligned, "a bulk copy" + at(where));
     if (std::size_t(to) + bytes > memory_.size()) throw defect(defect::kind::out_of_bounds, "a bulk copy ends outside shared memory" + at(where));
     for (std::size_t i = std::size_t(to) / 16; i < (std::size_t(to) + bytes) / 16; ++i) {

@@ -23,7 +23,8 @@ struct barrier {
 /// How soon the second-level cache should give up the lines of a copy.
 enum class eviction { first, normal, last };
 
-/// Whether a copy's source may still be in the making by the launch before (then the thread waits for that one first).
+/// Whether a copy's source may still be in the making by the launches before (then the thread waits for those first). Settled: between
+/// what wrote it and this launch stands something that does not overlap.
 enum class origin { settled, dependent };
 
 /// The 128-byte swizzle: 16-byte chunks of eight rows of 128 bytes, permuted by row. Bits 4-6 of the address are xored with bits

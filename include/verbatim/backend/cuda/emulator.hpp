@@ -3,7 +3,8 @@
 // An executor is: allocate, release (device memory), stage, unstage (memory that copies read and write), upload, download, copy,
 // copy_pieces, launch, replay, mark, wait, settle and select. Work is enqueued, in one order, and is done once it was waited for. Here it runs no
 // sooner than that, and as a graph a second time, so what a host may not rely on fails: what is still to be downloaded is garbage until
-// then, staged memory that changes before its upload has run is a defect, and a replay launches what was recorded.
+// then, staged memory that changes before its upload has run is a defect, and a replay launches what was recorded. Launches overlap on a
+// GPU until a copy or a wait: a product that asks for weights which a launch since then has stored is a defect, too (launch.cuh).
 #pragma once
 #include <array>
 #include <cstddef>
@@ -38,10 +39,11 @@ class emulator {
 
   void upload(void* to, void const* staged, std::size_t bytes) {
     auto const* const from = static_cast<unsigned char const*>(staged);
-    enqueue([=, expected = std::vector<unsigned char>(from, from + bytes)] {
+    enqueue([=, this, expected = std::vector<unsigned char>(from, from + bytes)] {
       if (bytes > 0 && std::memcmp(staged, expected.data(), bytes) != 0)
         throw simt::defect(simt::defect::kind::race, "staged memory was written before its upload was waited for");
       std::memcpy(to, staged, bytes);
+      stores_.clear();
     });
   }
   void download(void* staged, void const* from, std::size_t bytes) {
@@ -49,7 +51,10 @@ class emulator {
     copy(staged, from, bytes);
   }
   void copy(void* to, void const* from, std::size_t bytes) {
-    enqueue([=] { std::memcpy(to, from, bytes); });
+    enqueue([=, this] {
+      std::memcpy(to, from, bytes);
+      stores_.clear();   // before a copy, all launches end
+    });
   }
   /// `count` pieces of `bytes`, at multiples of `pitch`.
   void copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) {
@@ -58,17 +63,18 @@ class emulator {
   template <class Params> void launch(Params const& p) {
     log_.add(p);
     enqueue([this, p] {
+      simt::store_log::watch const watch(stores_);
       if constexpr (requires { requires Params::needs_sm90; }) simt::launch_sm90(shape_of(p), [&](simt::host_sm90_grid g) { run(g, p); }, ++launches_);
       else simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, ++launches_);
     });
   }
   /// Runs what f enqueues. The same key: the same launches, or a defect; and those of the first time are run.
-  template <class F> void replay(std::uint64_t key, F&& f) {
+  template <class F> void replay(graph_key const& key, F&& f) {
     std::vector<work> now;
-    recorded_ = &now;
-    log_.begin();
-    std::forward<F>(f)();
-    recorded_ = nullptr;
+    {
+      recording const open(*this, now);
+      std::forward<F>(f)();
+    }
     log_.end(key);
     for (auto const& w : graphs_.try_emplace(key, std::move(now)).first->second) enqueue(w);
   }
@@ -82,6 +88,13 @@ class emulator {
 
  private:
   using work = std::function<void()>;
+  /// While it lives, what is enqueued is recorded; also where that ends in an exception, and nothing is.
+  struct recording {
+    recording(emulator& e, std::vector<work>& to) : of(e) { e.recorded_ = &to, e.log_.begin(); }
+    recording(recording const&) = delete;
+    ~recording() { of.recorded_ = nullptr, of.log_.cancel(); }
+    emulator& of;
+  };
   void enqueue(work w) {
     if (recorded_) return recorded_->push_back(std::move(w));
     queue_.push_back(std::move(w));
@@ -93,15 +106,17 @@ class emulator {
       queue_.pop_front();
       next();
     }
+    stores_.clear();
   }
 
   launch_log log_;
+  simt::store_log stores_;   // of launches that may still run on a GPU
   std::uint64_t launches_ = 0;   // seeds the order of threads and blocks: no result may depend on it
   std::uint64_t enqueued_ = 0;
   std::array<std::uint64_t, 2> marks_{};
   std::deque<work> queue_;
   std::vector<work>* recorded_ = nullptr;   // where a graph is being recorded
-  std::map<std::uint64_t, std::vector<work>> graphs_;
+  std::map<graph_key, std::vector<work>> graphs_;
 };
 
 }  // namespace verbatim::cuda

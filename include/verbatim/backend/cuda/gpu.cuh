@@ -50,23 +50,18 @@ gpu::gpu() {
   note(cudaGetDevice(&device_));
   cudaStream_t stream = nullptr;
   note(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
-  stream_ = stream;
-  for (void*& mark : marks_) {
+  stream_.reset(stream);
+  for (auto& mark : marks_) {
     cudaEvent_t e = nullptr;
     note(cudaEventCreateWithFlags(&e, cudaEventDisableTiming));
-    mark = e;
+    mark.reset(e);
   }
   wait();
 }
-gpu::~gpu() {
-  select();
-  cudaStreamSynchronize(detail::stream_of(stream_));
-  for (auto const& [key, graph] : graphs_)
-    if (graph) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph));
-  for (void* mark : marks_)
-    if (mark) cudaEventDestroy(detail::event_of(mark));
-  if (stream_) cudaStreamDestroy(detail::stream_of(stream_));
-}
+gpu::~gpu() { drain(); }   // and makes the device current, of which the rest is
+void gpu::stream_end::operator()(void* stream) const noexcept { cudaStreamDestroy(detail::stream_of(stream)); }
+void gpu::event_end::operator()(void* event) const noexcept { cudaEventDestroy(detail::event_of(event)); }
+void gpu::graph_end::operator()(void* executable) const noexcept { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable)); }
 
 void* gpu::allocate(std::size_t bytes) {
   void* p = nullptr;
@@ -99,15 +94,15 @@ void gpu::note(int error) noexcept {
 }
 void gpu::upload(void* to, void const* staged, std::size_t bytes) noexcept {
   select();
-  note(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyHostToDevice, detail::stream_of(stream_)));
+  note(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyHostToDevice, detail::stream_of(stream_.get())));
 }
 void gpu::download(void* staged, void const* from, std::size_t bytes) noexcept {
   select();
-  note(cudaMemcpyAsync(staged, from, bytes, cudaMemcpyDeviceToHost, detail::stream_of(stream_)));
+  note(cudaMemcpyAsync(staged, from, bytes, cudaMemcpyDeviceToHost, detail::stream_of(stream_.get())));
 }
 void gpu::copy(void* to, void const* from, std::size_t bytes) noexcept {
   select();
-  note(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, detail::stream_of(stream_)));
+  note(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, detail::stream_of(stream_.get())));
 }
 void gpu::copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i)   // not as one copy of two dimensions: its pitch may not reach 2 GiB
@@ -115,28 +110,34 @@ void gpu::copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t
 }
 
 // Thread-local: what other threads call meanwhile, an allocation say, does not end the recording; waiting for the device would.
-void gpu::start_recording() noexcept {
+bool gpu::start_recording() noexcept {
+  select();
+  failure_before_ = failure_;
   detail::recording().lock_shared();
-  select();
-  note(cudaStreamBeginCapture(detail::stream_of(stream_), cudaStreamCaptureModeThreadLocal));
-}
-void* gpu::finish_recording() noexcept {
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t executable = nullptr;
-  cudaError_t e = cudaStreamEndCapture(detail::stream_of(stream_), &graph);
+  if (cudaStreamBeginCapture(detail::stream_of(stream_.get()), cudaStreamCaptureModeThreadLocal) == cudaSuccess) return true;
   detail::recording().unlock_shared();
-  if (e == cudaSuccess) {
-    e = cudaGraphInstantiate(&executable, graph, 0);
-    records_ = e == cudaSuccess;   // a recording that others ended is tried again
-  }
-  if (graph) cudaGraphDestroy(graph);
-  if (e == cudaSuccess) return executable;
-  static_cast<void>(cudaGetLastError());
-  return nullptr;
+  static_cast<void>(cudaGetLastError());   // the launches go on without a recording: what ails the device, they will meet
+  return false;
 }
-void gpu::run_graph(void* graph) noexcept {
+gpu::graph gpu::finish_recording() noexcept {
+  cudaGraph_t recorded = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  cudaError_t e = cudaStreamEndCapture(detail::stream_of(stream_.get()), &recorded);
+  detail::recording().unlock_shared();
+  if (e == cudaSuccess) e = cudaGraphInstantiate(&executable, recorded, 0);
+  if (recorded) cudaGraphDestroy(recorded);
+  if (e == cudaSuccess) return graph(executable);
+  static_cast<void>(cudaGetLastError());
+  failure_ = failure_before_;
+  return {};
+}
+void gpu::run_graph(graph const& g) noexcept {
   select();
-  note(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), detail::stream_of(stream_)));
+  note(cudaGraphLaunch(static_cast<cudaGraphExec_t>(g.get()), detail::stream_of(stream_.get())));
+}
+void gpu::drain() noexcept {
+  select();
+  note(cudaStreamSynchronize(detail::stream_of(stream_.get())));
 }
 
 void gpu::settle() noexcept {
@@ -154,16 +155,15 @@ std::size_t gpu::free_memory() {
 }
 void gpu::mark(int which) noexcept {
   select();
-  note(cudaEventRecord(detail::event_of(marks_[which]), detail::stream_of(stream_)));
+  note(cudaEventRecord(detail::event_of(marks_[which].get()), detail::stream_of(stream_.get())));
 }
 void gpu::wait(int which) {
   select();
-  note(cudaEventSynchronize(detail::event_of(marks_[which])));
+  note(cudaEventSynchronize(detail::event_of(marks_[which].get())));
   throw_failure();
 }
 void gpu::wait() {
-  select();
-  note(cudaStreamSynchronize(detail::stream_of(stream_)));
+  drain();
   throw_failure();
 }
 void gpu::throw_failure() {

@@ -1,16 +1,17 @@
 // The executor that is a GPU: one stream of the device that is the thread's current one at construction. This header needs no CUDA: the
 // members are defined in gpu.cuh and the kernels in kernels_*.cuh, which nvcc compiles once for a program (verbatim_cuda_kernels).
 // Cost: allocate synchronises, and happens at construction alone; upload, launch and replay enqueue, except that a shape of step that
-// comes for the second time is recorded, which allocates; wait waits for the stream, or for what a mark
+// is new or comes for the second time allocates, and may wait (recorded_graphs.hpp); wait waits for the stream, or for what a mark
 // remembers of it.
 // Failures are an executor's own: wait() throws its first one, and then every later wait does. A call that fails concerns no other
 // executor; a kernel that fails loses the process its context of the device, and then the next wait of each executor there throws.
 // Threads: one at a time an executor, whichever; a call makes the executor's device the thread's current one, and leaves it so.
 #pragma once
 #include <cstddef>
-#include <cstdint>
-#include <map>
+#include <memory>
 #include <string>
+
+#include "verbatim/backend/cuda/recorded_graphs.hpp"
 
 namespace verbatim::cuda {
 
@@ -36,30 +37,15 @@ class gpu {
   void copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) noexcept;
   template <class Params> void launch(Params const& p) noexcept {
     select();
-    note(enqueue(stream_, device_, p));
+    note(enqueue(stream_.get(), device_, p));
   }
-  /// Runs what f enqueues. The same key: the same launches. The first time they are launched one by one, which loads the kernels; the
-  /// second time they are recorded as a graph, which is replayed from then on.
-  template <class F> void replay(std::uint64_t key, F&& f) {
-    auto const [found, is_new] = graphs_.try_emplace(key, nullptr);
-    if (is_new || !records_) return f();
-    if (!found->second) {
-      int const before = failure_;
-      start_recording();
-      f();
-      found->second = finish_recording();
-      if (!found->second) {   // no room for a graph, or somebody waited for all streams of the device: launches are made one by one
-        failure_ = before;
-        return f();
-      }
-    }
-    run_graph(found->second);
-  }
+  /// Runs what f enqueues, launches alone. The same key: the same launches, as a graph from the second time on, where there can be one.
+  template <class F> void replay(graph_key const& key, F&& f) { graphs_.replay(*this, key, f); }
   /// Remembers what has been enqueued so far as `which` (0 or 1), for wait(which).
   void mark(int which) noexcept;
   void wait(int which);
   void wait();
-  void* stream() const noexcept { return stream_; }   ///< for events of one's own
+  void* stream() const noexcept { return stream_.get(); }   ///< for events of one's own
   /// Waits for all work of the device, of whatever stream.
   void settle() noexcept;
   void select() noexcept;   ///< makes the executor's device the thread's current one
@@ -69,18 +55,29 @@ class gpu {
   static constexpr int processors = 132;   ///< of an H100 or H200: how work is cut, not what it gives
 
  private:
-  void start_recording() noexcept;
-  void* finish_recording() noexcept;   ///< an executable graph, or null where there could be none
-  void run_graph(void* graph) noexcept;
+  struct stream_end {
+    void operator()(void* stream) const noexcept;
+  };
+  struct event_end {
+    void operator()(void* event) const noexcept;
+  };
+  struct graph_end {
+    void operator()(void* executable) const noexcept;
+  };
+  using graph = std::unique_ptr<void, graph_end>;
+  friend class recorded_graphs<graph>;
+  bool start_recording() noexcept;
+  graph finish_recording() noexcept;   ///< none: no room for it, or somebody waited for all streams of the device
+  void run_graph(graph const& g) noexcept;
+  void drain() noexcept;
   void note(int error) noexcept;   ///< a cudaError_t: the first one is kept
 
   void throw_failure();
 
-  void* stream_ = nullptr;
-  int device_ = 0, failure_ = 0;
-  void* marks_[2] = {};   // events
-  bool records_ = true;
-  std::map<std::uint64_t, void*> graphs_;
+  int device_ = 0, failure_ = 0, failure_before_ = 0;   // the last: of when recording began, whose own failures are none
+  std::unique_ptr<void, stream_end> stream_;
+  std::unique_ptr<void, event_end> marks_[2];
+  recorded_graphs<graph> graphs_;
 };
 
 /// What a device is called and has, for records.

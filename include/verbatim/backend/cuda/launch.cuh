@@ -4,8 +4,8 @@
 // Launches overlap (programmatic dependent launch, in graphs too): a kernel may start once all blocks of the one before have, and waits
 // for its end before it reads or writes anything that another kernel does. Every block of every kernel waits, so a kernel's end is the end
 // of all before it. The wait stands here, before the body; bodies for sm_90a wait themselves, as they ask for weights first. So a
-// kernel that writes weights must not be followed by a product at once: between them stands a copy, as at the start of a step, or a wait of
-// the host, neither of which overlaps.
+// kernel that writes weights must not be followed by a product, whatever other kernels come between: there has to be a copy, as at the start of
+// a step, or a wait of the host, neither of which overlaps. The emulator finds where there is none.
 #pragma once
 #include <atomic>
 #include <cstdint>

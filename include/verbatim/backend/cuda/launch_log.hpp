@@ -4,7 +4,6 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <map>
 #include <string>
@@ -12,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "verbatim/backend/cuda/recorded_graphs.hpp"
 #include "verbatim/simt/host_block.hpp"
 
 namespace verbatim::cuda {
@@ -30,8 +30,10 @@ class launch_log {
 #endif   // other compilers cannot tell padding from members: there, kernels and their number are compared
     now_.push_back(std::move(e));
   }
+  /// Nothing is known of a key whose launches were not all made.
+  void cancel() noexcept { open_ = false; }
   /// Throws simt::defect where the key has stood for other launches.
-  void end(std::uint64_t key) {
+  void end(graph_key const& key) {
     open_ = false;
     auto const [found, is_new] = of_.try_emplace(key, now_);
     if (is_new) return;
@@ -51,7 +53,7 @@ class launch_log {
 
   bool open_ = false;
   std::vector<entry> now_;
-  std::map<std::uint64_t, std::vector<entry>> of_;
+  std::map<graph_key, std::vector<entry>> of_;
 };
 
 }  // namespace verbatim::cuda

@@ -4,11 +4,11 @@
 #pragma once
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <vector>
 
 #include "verbatim/backend/cuda/memory.hpp"
+#include "verbatim/backend/cuda/recorded_graphs.hpp"
 #include "verbatim/backend/ops.hpp"
 #include "verbatim/backend/step.hpp"
 #include "verbatim/kernel/paged_kv.hpp"
@@ -24,12 +24,8 @@ struct step_shape {
   int longest = 0;      ///< rows of a sequence at most
   int runs = 0, members = 0;   ///< prefixes that decoding sequences share, and sequences of one at most; rounded up, 0: none
   bool replays() const noexcept { return decoding == sequences; }
-  std::uint64_t key() const noexcept { return std::uint64_t(rows) << 48 | std::uint64_t(outputs) << 32 | std::uint64_t(leaves) << 16 | std::uint64_t(log2_of(runs)) << 8 | std::uint64_t(log2_of(members)); }
-  static constexpr unsigned log2_of(int n) noexcept {   // of powers of two; 0 has a number of its own
-    unsigned log = 0;
-    while (n > 0) n /= 2, ++log;
-    return log;
-  }
+  /// Of a step that replays: all that its launches and the places in its tables depend on. The columns of the page table follow from the leaves.
+  graph_key key() const noexcept { return {rows, outputs, leaves, runs, members, 0}; }
 };
 
 /// Rows of a decoding step, rounded up: to a power of two, then to multiples of 8, then of an eighth of themselves.

@@ -1,0 +1,73 @@
+// Graphs of launches, by key: which are recorded, replayed and given up. What comes under a key for the first time is launched one by one,
+// which loads the kernels; the second time it is recorded; from then on it is replayed. Host code without CUDA: recording is the executor's.
+// Memory is bounded: at most `most` keys are remembered, and for another one the one whose last use is longest ago is forgotten, with its
+// graph. A graph's own memory is the driver's affair and grows with its launches. So is what fails: a key is tried `most_tries` times, and
+// after `most_failures` in a row nothing is recorded any more; graphs that are there are still replayed.
+// Cost: a look-up a step; a new key allocates, and where there are `most`, it looks at all of them and may wait for the executor.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <utility>
+
+namespace verbatim::cuda {
+
+/// All numbers that shape the launches, each in full: two shapes never share a key.
+using graph_key = std::array<int, 6>;
+
+/// Graph: owned, and false as a bool where there is none.
+template <class Graph> class recorded_graphs {
+ public:
+  static constexpr std::size_t most = 256;
+  static constexpr int most_tries = 2, most_failures = 8;
+
+  /// Runs what f enqueues on the executor, once, by launches or as a graph. Of an executor: start_recording, false where nothing is
+  /// recorded; finish_recording, which gives a graph, or none, and after which nothing of what was enqueued since runs; run_graph; and drain,
+  /// which waits for the graphs that run.
+  template <class Executor, class F> void replay(Executor& e, graph_key const& key, F&& f) {
+    auto const [found, is_new] = entries_.try_emplace(key);
+    entry& here = found->second;
+    here.used = ++uses_;
+    if (is_new) forget_oldest(e);
+    else if (!here.graph && here.failures < most_tries && failures_ < most_failures) record(e, here, f);
+    if (here.graph) e.run_graph(here.graph);
+    else f();
+  }
+  std::size_t size() const noexcept { return entries_.size(); }   ///< keys that are remembered
+
+ private:
+  struct entry {
+    Graph graph{};
+    std::uint64_t used = 0;   ///< when last, in calls
+    int failures = 0;
+  };
+
+  template <class Executor, class F> void record(Executor& e, entry& here, F& f) {
+    if (e.start_recording()) {
+      try {
+        f();
+      } catch (...) {
+        static_cast<void>(e.finish_recording());
+        throw;
+      }
+      here.graph = e.finish_recording();
+    }
+    if (here.graph) failures_ = 0;
+    else ++here.failures, ++failures_;
+  }
+  template <class Executor> void forget_oldest(Executor& e) {
+    if (entries_.size() <= most) return;
+    auto oldest = entries_.begin();
+    for (auto i = entries_.begin(); i != entries_.end(); ++i)
+      if (i->second.used < oldest->second.used) oldest = i;
+    if (oldest->second.graph) e.drain();
+    entries_.erase(oldest);
+  }
+
+  std::map<graph_key, entry> entries_;
+  std::uint64_t uses_ = 0;
+  int failures_ = 0;   // since a recording was made
+};
+
+}  // namespace verbatim::cuda
