@@ -20,7 +20,8 @@ template <class... Stages> bool any_active(sampling_params const& p, row_history
 }
 
 /// The job of a row that samples the token of `position`; it wants nothing where a stage that only the host has is active. The history may
-/// lack the last token: a stage that will not be active then may be taken for active, never the other way round.
+/// lack the last token, which a step in flight samples: a stage that will not be active then may be taken for active, never the other way
+/// round, and nothing that the job says depends on it. So the job is known when the step is planned.
 inline kernel::sampling_row sampling_row_of(sampling_params const& p, row_history const& h, int position, token given, bool raw) {
   if (any_active<logit_bias, bad_words, min_tokens, repetition_penalty, presence_penalty, frequency_penalty>(p, h, position)) return {};
   auto const noise = gumbel::prepare(p, h, position);

@@ -1,10 +1,12 @@
 // ops<cuda::…>: the backend of CUDA devices, for activations, weights and KV of type T. Host code: it lays out memory and enqueues
 // kernels on an executor (a GPU's, or the emulator), which is all that differs between devices.
-// Guarantee: batch_invariant, or what the linear part offers; which kernel runs depends on the number of rows, its bits do not. Rounding points in bf16 are those
-// of the CPU. Everything is allocated at construction; a step is one copy to the device, launches or the replay of a graph, and
-// one copy of logits back, or sampling (row_sampler.hpp: a copy, two or three launches, a copy back). A step may be started while the one before runs: everything goes through one stream, so whatever a
-// step writes in device memory, pages of KV included, it writes after the steps before have read it, and only what the host writes and
-// reads exists twice. Not thread-safe. Errors: device.* from construction, and from waiting for what failed.
+// Guarantee: batch_invariant, or what the linear part offers; which kernel runs depends on the number of rows, its bits do not. Rounding
+// points in bf16 are those of the CPU. Everything is allocated at construction. A step is one copy to the device, then launches or the
+// replay of one graph, sampling included, then copies back: one of the results, and one of each run of rows whose logits the host wants. A
+// step may be started while the one before runs: everything goes through one stream, so whatever a step writes in device memory, pages of
+// KV included, it writes after the steps before have read it, and only what the host writes and reads exists twice. That a step begins with
+// a copy also keeps its products behind whatever wrote weights (launch.cuh).
+// Not thread-safe. Errors: device.* from construction, and from waiting for what failed.
 #pragma once
 #include <algorithm>
 #include <span>
@@ -88,16 +90,20 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   /// finished, if that one brings no logits; its ids ~i are then the tokens that the other one samples for its output i.
   template <class F> void start(step const& s, F&& forward, std::span<kernel::sampling_row const> wanted = {}) {
     int const which = int(started_++ % 2);
-    shape_ = tables_.fill(executor_, s, which);
-    if (shape_.replays()) executor_.replay(shape_.key(), forward);
-    else forward();
+    shape_ = tables_.fill(executor_, s, which, wanted, sampler_.kernels_for(wanted, config_.vocabulary));
+    auto const launch_all = [&] {
+      forward();
+      sampler_.launch(queue(), logits_, config_.vocabulary, tables_.wanted(), shape_.finishes);
+    };
+    if (shape_.replays()) executor_.replay(shape_.key(), launch_all);
+    else launch_all();
     std::size_t const row = std::size_t(config_.vocabulary);
     auto const sampled_here = [&](int i) { return !wanted.empty() && wanted[std::size_t(i)].wanted != kernel::sampling_row::what::nothing; };
     for (int first = 0, end; first < s.outputs; first = end + 1) {   // runs of rows that the host wants
       for (end = first; end < s.outputs && !sampled_here(end); ++end) {}
       if (end > first) executor_.download(host_logits_.data() + std::size_t(first) * row, logits_.data() + std::size_t(first) * row, std::size_t(end - first) * row * sizeof(float));
     }
-    if (!wanted.empty()) sampler_.enqueue(executor_, logits_, config_.vocabulary, wanted, which);
+    if (shape_.finishes != cuda::finishing::nothing) sampler_.bring(executor_, s.outputs, which);
     outputs_[which] = s.outputs;
     executor_.mark(which);
   }

@@ -1,10 +1,11 @@
-// A step as kernels read it: ids, positions, sequences and page tables, packed on the host into one piece, copied to one place of
-// the device. Steps in which sequences only decode are rounded up to a few shapes, so that what was enqueued for one can be
+// A step as kernels read it: ids, positions, sequences, page tables and what is sampled, packed on the host into one piece, copied to one
+// place of the device. Steps in which sequences only decode are rounded up to a few shapes, so that what was enqueued for one can be
 // replayed for another: rows that fill up belong to no sequence, and nothing of them is kept.
 #pragma once
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "verbatim/backend/cuda/memory.hpp"
@@ -12,9 +13,13 @@
 #include "verbatim/backend/ops.hpp"
 #include "verbatim/backend/step.hpp"
 #include "verbatim/kernel/paged_kv.hpp"
+#include "verbatim/kernel/sampling.hpp"
 #include "verbatim/kernel/shared_prefix.hpp"
 
 namespace verbatim::cuda {
+
+/// Kernels that finish rows of a step.
+enum class finishing : int { nothing, draws, cuts };   ///< cuts: rows that truncate are among them
 
 /// Of a step. The first `decoding` sequences have one row each, in order; the others come after them.
 struct step_shape {
@@ -23,9 +28,10 @@ struct step_shape {
   int pages_each = 0;   ///< columns of the page table
   int longest = 0;      ///< rows of a sequence at most
   int runs = 0, members = 0;   ///< prefixes that decoding sequences share, and sequences of one at most; rounded up, 0: none
+  finishing finishes = finishing::nothing;
   bool replays() const noexcept { return decoding == sequences; }
   /// Of a step that replays: all that its launches and the places in its tables depend on. The columns of the page table follow from the leaves.
-  graph_key key() const noexcept { return {rows, outputs, leaves, runs, members, 0}; }
+  graph_key key() const noexcept { return {rows, outputs, leaves, runs, members, int(finishes)}; }
 };
 
 /// Rows of a decoding step, rounded up: to a power of two, then to multiples of 8, then of an eighth of themselves.
@@ -49,13 +55,14 @@ template <class Executor> class step_tables {
       : finds_prefixes_(finds_prefixes), page_(l.page), leaf_(leaf), context_(l.context > 0 ? std::min(l.context, l.pages * l.page) : l.pages * l.page),
         most_rows_(std::min({l.tokens, l.slices, l.outputs})), most_outputs_(l.outputs),
         sequences_(std::size_t(l.slices)), found_runs_(std::size_t(l.slices)), found_members_(std::size_t(l.slices)), found_leaves_(std::size_t(l.slices)),
-        all_(std::size_t(3 * l.tokens + 16 * l.slices + l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), staged_(2 * all_.size()) {}
+        all_(std::size_t(3 * l.tokens + 16 * l.slices + (1 + job_ints) * l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), staged_(2 * all_.size()) {}
 
   int most_leaves() const noexcept { return (context_ + leaf_ - 1) / leaf_; }
 
   /// Packs s and copies it. `which` of two places of the host it goes through: the step that went through it before must have ended.
-  step_shape fill(Executor& e, step const& s, int which) noexcept {
-    shape_ = {.rows = s.tokens, .sequences = s.slices, .outputs = s.outputs};
+  /// `wanted`: of each output, where kernels finish any.
+  step_shape fill(Executor& e, step const& s, int which, std::span<kernel::sampling_row const> wanted = {}, finishing finishes = finishing::nothing) noexcept {
+    shape_ = {.rows = s.tokens, .sequences = s.slices, .outputs = s.outputs, .finishes = finishes};
     found_ = 0;
     int end = 1;
     for (int i = 0; i < s.slices; ++i) {
@@ -72,16 +79,21 @@ template <class Executor> class step_tables {
     }
     find_prefixes(s);
     used_ = 0;
+    wanted_ = take(finishes != finishing::nothing ? job_ints * shape_.outputs : 0);   // first: its alignment is the widest
     ids_ = take(shape_.rows), positions_ = take(shape_.rows), sequence_of_ = take(shape_.rows);
     first_row_ = take(shape_.sequences), rows_ = take(shape_.sequences), first_position_ = take(shape_.sequences);
     runs_ = take(4 * shape_.runs), members_ = take(shape_.runs > 0 ? shape_.decoding : 0), leaves_of_ = take(shape_.runs > 0 ? shape_.decoding : 0);
     output_rows_ = take(shape_.outputs), pages_ = take(shape_.sequences * shape_.pages_each);
     int* const staged = staged_.data() + std::size_t(which) * all_.size();
-    write(s, staged);
+    write(s, finishes != finishing::nothing ? wanted : std::span<kernel::sampling_row const>(), staged);
     e.upload(all_.data(), staged, used_ * sizeof(int));
     return shape_;
   }
 
+  /// Of each output; rows that fill up want nothing. Empty where no kernel finishes rows.
+  kernel::global<kernel::sampling_row const> wanted() const noexcept {
+    return {reinterpret_cast<kernel::sampling_row const*>(all_.data() + wanted_), shape_.finishes != finishing::nothing ? std::size_t(shape_.outputs) : 0};
+  }
   kernel::global<token const> ids() const noexcept { return view(ids_, shape_.rows); }
   kernel::global<int const> positions() const noexcept { return view(positions_, shape_.rows); }
   kernel::global<int const> sequence_of() const noexcept { return view(sequence_of_, shape_.rows); }
@@ -97,6 +109,9 @@ template <class Executor> class step_tables {
   }
 
  private:
+  static constexpr int job_ints = int(sizeof(kernel::sampling_row) / sizeof(int));
+  static_assert(sizeof(kernel::sampling_row) % sizeof(int) == 0 && int(kernel::sampling_row::what::nothing) == 0);
+
   int pages_for(int leaves) const noexcept { return (leaves * leaf_ + page_ - 1) / page_; }
   std::size_t take(int n) noexcept {
     std::size_t const at = used_;
@@ -115,8 +130,9 @@ template <class Executor> class step_tables {
     for (int r = 0; r < found_; ++r) most = std::max(most, found_runs_[std::size_t(r)].count);
     shape_.runs = rounded_leaves(found_), shape_.members = rounded_leaves(most);
   }
-  void write(step const& s, int* to) noexcept {
+  void write(step const& s, std::span<kernel::sampling_row const> wanted, int* to) noexcept {
     std::fill(to, to + used_, 0);
+    if (!wanted.empty()) std::memcpy(to + wanted_, wanted.data(), wanted.size_bytes());
     std::copy_n(s.ids, s.tokens, to + ids_);
     std::copy_n(s.positions, s.tokens, to + positions_);
     std::fill_n(to + sequence_of_, shape_.rows, -1);
@@ -145,7 +161,7 @@ template <class Executor> class step_tables {
   device_array<Executor, int> all_;
   staging_array<Executor, int> staged_;   // two of these
   step_shape shape_;
-  std::size_t used_ = 0, ids_ = 0, positions_ = 0, sequence_of_ = 0, first_row_ = 0, rows_ = 0, first_position_ = 0, output_rows_ = 0, pages_ = 0, runs_ = 0, members_ = 0, leaves_of_ = 0;
+  std::size_t used_ = 0, wanted_ = 0, ids_ = 0, positions_ = 0, sequence_of_ = 0, first_row_ = 0, rows_ = 0, first_position_ = 0, output_rows_ = 0, pages_ = 0, runs_ = 0, members_ = 0, leaves_of_ = 0;
 };
 
 }  // namespace verbatim::cuda
