@@ -15,6 +15,7 @@
 #include "verbatim/backend/cuda/ops.hpp"
 #include "verbatim/engine/engine.hpp"
 #include "verbatim/model/loaded_model.hpp"
+#include "verbatim/model/loader.hpp"
 #include "verbatim/text/tokenizer_config.hpp"
 #include "verbatim/weights/checkpoint.hpp"
 #include "verbatim/weights/floors.hpp"
@@ -48,11 +49,19 @@ inline void check_values(engine_config const& c) {
   in("max_logprobs", c.max_logprobs, 0, 1024);
 }
 
+/// Bytes that the weights will take of a CUDA device's memory, all of them: matrices in the pipeline's type (in whole tiles, where the
+/// linear part has tiles), vectors in f32, an embedding that is not the head too.
+template <class P> std::size_t device_weight_bytes(model_config const& config) {
+  using planned = cuda::planned_weights<typename P::dtype, typename P::linear>;
+  typename P::architecture::template weights<planned> nothing;
+  return loader<typename P::architecture, planned>(config, nothing).bytes();
+}
+
 /// Bytes for keys and values where none were asked for: a quarter of the machine's memory; of a device with memory of its own, four fifths
 /// of what its weights leave free.
 template <class P> std::size_t room_for_kv(model_config const& config) {
   if constexpr (requires { P::device::executor::free_memory(); }) {
-    std::size_t const free = P::device::executor::free_memory(), weights = std::size_t(weights::floors_of(config, sizeof(typename P::dtype)).read);
+    std::size_t const free = P::device::executor::free_memory(), weights = device_weight_bytes<P>(config);
     return free > weights ? (free - weights) / 5 * 4 : 0;
   } else {
     return std::size_t(sysconf(_SC_PHYS_PAGES)) * std::size_t(sysconf(_SC_PAGE_SIZE)) / 4;

@@ -71,4 +71,16 @@ template <class Executor> struct device_vector : joined_tensor<Executor, float> 
   device_vector(int const* sizes, int parts) : joined_tensor<Executor, float>(sizes, parts, 1) {}
 };
 
+/// Gives no memory: what is made with it knows its size alone.
+struct no_memory {
+  static void* allocate(std::size_t) noexcept { return nullptr; }
+  static void release(void*) noexcept {}
+};
+/// The weights of ops<cuda::…> before there are any: a loader shaped with this counts their bytes.
+template <class T, class Linear> struct planned_weights {
+  using value = T;
+  using matrix = device_matrix<no_memory, T, Linear::template tiled<T>>;
+  using vector = device_vector<no_memory>;
+};
+
 }  // namespace verbatim::cuda
