@@ -53,12 +53,26 @@ void products(bench<Executor>& b, char const* part, std::string const& model, ch
   });
 }
 
+/// Why cuBLASLt multiplies nothing here; empty where it does.
+template <class Executor> std::string without_library() {
+  if constexpr (std::is_same_v<Executor, cuda::gpu>) {
+    try {
+      cuda::open_library();
+    } catch (error const& e) {
+      return e.what();
+    }
+  }
+  return {};
+}
+
 template <class Executor> void products_of(bench<Executor>& b, shape const& s, std::vector<int> const& rows) {
   model_config const& c = s.config;
+  std::string const missing = without_library<Executor>();
+  if (!missing.empty()) b.print({{"what", "product"}, {"part", "library_linear"}, {"shape", s.name}, {"failed", missing}});
   int const q = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
   auto const both = [&]<class Out>(char const* matrix, int outputs, int k, std::vector<int> const& of_rows) {
     products<cuda::tensor_linear, Out>(b, "tensor_linear", s.name, matrix, outputs, k, of_rows);
-    products<cuda::library_linear, Out>(b, "library_linear", s.name, matrix, outputs, k, of_rows);
+    if (missing.empty()) products<cuda::library_linear, Out>(b, "library_linear", s.name, matrix, outputs, k, of_rows);
   };
   both.template operator()<bf16>("qkv", q + 2 * kv, c.hidden, rows);
   both.template operator()<bf16>("o", c.hidden, q, rows);

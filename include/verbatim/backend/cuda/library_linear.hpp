@@ -1,12 +1,14 @@
 // The linear part whose products in bf16 are cuBLASLt's, for contracts that let a sum's order depend on the batch (`fastest`):
 //   struct loose : pipeline<cuda::sm90, qwen2> { using linear = cuda::library_linear; static constexpr numerics contract = fastest; };
-// Weights are rows as checkpoints have them. The algorithm of a shape is what the library's heuristic names first, asked when the shape
-// first comes and kept for the life of the process; sums split over k only where partial sums are added in f32 by a step of their own.
+// Weights are rows as checkpoints have them. Algorithms are the library's heuristic's, one for the rows up to each power of two, chosen when
+// an engine is made (library_plans.cuh) and kept for the life of the process; sums split over k only where partial sums are added in f32 by
+// a step of their own.
 // So the same batch gives the same bits (run_to_run), on one GPU and one version of the library. A residual is added before the one
 // rounding, where the other parts round twice. f32 is multiplied by fma. Cost: 32 MiB of device memory; a launch a product, one more
 // for a bias, which is kept in f32 and which the library wants in bf16. Under the emulator a plain product takes the library's place.
 #pragma once
 #include <cstddef>
+#include <span>
 #include <type_traits>
 
 #include "verbatim/backend/cuda/gpu.hpp"
@@ -26,11 +28,13 @@ template <class Out> struct library_product {
   int rows, outputs, k;                 ///< k: a multiple of 8
 };
 
-/// On a GPU the library's; defined in library_linear.cuh. A shape that it has no algorithm for fails as a launch does.
+/// On a GPU the library's; defined in library_linear.cuh. A product that it has no algorithm for fails as a launch does.
 template <> int enqueue(void* stream, int device, library_product<bf16> const& p) noexcept;
 template <> int enqueue(void* stream, int device, library_product<float> const& p) noexcept;
 /// Loads the library for the current device, once. Throws device.12.
 void open_library();
+/// Chooses how it computes these products of bf16 on the current device: a few calls of its heuristic each. Throws device.12.
+void prepare_library(std::span<product_kind const> products);
 
 /// Elsewhere: a thread has an output of a row.
 template <class Out> constexpr kernel::launch_shape shape_of(library_product<Out> const& p) {
@@ -55,7 +59,7 @@ struct library_linear {
     static constexpr std::size_t workspace_bytes = std::size_t(32) << 20;   ///< what NVIDIA recommends for this architecture
   };
   static constexpr guarantee offers = guarantee::run_to_run;
-  static constexpr int revision = 1;
+  static constexpr int revision = 2;
   static constexpr int k_leaf = 0;
   template <class T> static constexpr bool tiled = false;
   template <class T> static constexpr bool adds_residual = std::is_same_v<T, bf16>;
@@ -63,8 +67,8 @@ struct library_linear {
   /// The library's workspace, then a bias in bf16.
   static constexpr std::size_t partial_room(int outputs, int, int) { return policy::workspace_bytes / sizeof(float) + std::size_t(outputs + 1) / 2; }
   /// Before the first product. Throws device.12.
-  template <class Executor> static void prepare(Executor&) {
-    if constexpr (std::is_same_v<Executor, gpu>) open_library();
+  template <class T, class Executor> static void prepare(Executor&, std::span<product_kind const> products) {
+    if constexpr (std::is_same_v<Executor, gpu> && std::is_same_v<T, bf16>) prepare_library(products);
   }
   template <class Executor, class T, class Out> static void enqueue(Executor& e, product<T, Out> const& m, product_scratch<T> const& scratch) {
     if constexpr (std::is_same_v<T, bf16>) {

@@ -9,6 +9,7 @@
 // Not thread-safe. Errors: device.* from construction, and from waiting for what failed.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <span>
 #include <string>
 #include <utility>
@@ -57,7 +58,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
         scratch_rows_(row_room()), scratch_partial_(partial_products()), sampler_(limits.outputs) {
     auto const f = rope_frequencies(c);
     store_.write(frequencies_.data(), f.data(), f.size());
-    if constexpr (requires { Linear::prepare(executor_); }) Linear::prepare(executor_);
+    if constexpr (requires { Linear::template prepare<T>(executor_, products()); }) Linear::template prepare<T>(executor_, products());
   }
 
   // --- weights -------------------------------------------------------------------------------------------------------
@@ -318,12 +319,14 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     int const deepest = std::max({config_.hidden, config_.heads * config_.head_dim, config_.intermediate});
     return Linear::template row_room<T>(limits_.tokens, deepest);
   }
+  std::array<cuda::product_kind, 5> products() const noexcept {
+    int const q = config_.heads * config_.head_dim, kv = config_.kv_heads * config_.head_dim, rows = limits_.tokens;
+    return {{{q + 2 * kv, config_.hidden, rows, config_.attention_bias}, {config_.hidden, q, rows, config_.output_bias}, {2 * config_.intermediate, config_.hidden, rows},
+             {config_.hidden, config_.intermediate, rows}, {config_.vocabulary, config_.hidden, limits_.outputs, false, true}}};
+  }
   std::size_t partial_products() const noexcept {
-    int const q = config_.heads * config_.head_dim, kv = config_.kv_heads * config_.head_dim;
     std::size_t most = 0;
-    for (auto [outputs, k] : {std::pair{q + 2 * kv, config_.hidden}, {config_.hidden, q}, {2 * config_.intermediate, config_.hidden},
-                              {config_.hidden, config_.intermediate}, {config_.vocabulary, config_.hidden}})
-      most = std::max(most, Linear::partial_room(outputs, k, executor::processors));
+    for (auto const& p : products()) most = std::max(most, Linear::partial_room(p.outputs, p.k, executor::processors));
     return most;
   }
   /// Uninitialised rows, at a multiple of 128 bytes.

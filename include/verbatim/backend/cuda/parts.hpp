@@ -24,6 +24,12 @@ template <class T, class Out> struct product {
   kernel::sm90::pairing pairs = kernel::sm90::pairing::none;
   int y_groups = 0;                   ///< of y in tiles, of what is gated
 };
+/// A product that a model asks for, with up to `most_rows` rows. A part that has prepare<T>(executor, kinds) is told of all of them
+/// before the first.
+struct product_kind {
+  int outputs, k, most_rows;
+  bool bias = false, f32 = false;   ///< whether there is one; whether y is f32 though x is not
+};
 /// Scratch of a part, in device memory.
 template <class T> struct product_scratch {
   kernel::global<T> rows;             ///< activations that come in rows, in another order
