@@ -12,8 +12,10 @@
 #          --no-torch, --shapes A,B, --batch N,N, --repetitions N      of benchmarks/gpu_run.py
 #
 # Parts: the card as nvidia-smi tells it (nothing is set), the rates of memory and of bf16 products, the tests in programs called *_tests,
-# compute-sanitizer's memcheck where it works, the library's kernels alone, `verbatim bench`, PyTorch on the same shapes, and what exactness
-# costs. Each part has a time of its own; what fails or is not reached is in the record as not measured, and so is each bar without a figure. Exit codes: 0 done, 1 a test failed, 2 wrong usage or no build, 77 no GPU (nothing is written).
+# compute-sanitizer's memcheck, initcheck, synccheck and racecheck on a small model where they work, the library's kernels alone, `verbatim
+# bench`, PyTorch on the same shapes, and what exactness costs. Each part has a time of its own; what fails or is not reached is in the record
+# as not measured, and so is each bar without a figure. Exit codes: 0 done, 1 a test failed or a sanitizer found something, 2 wrong usage or
+# no build, 77 no GPU (nothing is written).
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 root=$(dirname "$here")

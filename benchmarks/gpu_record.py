@@ -12,6 +12,7 @@ import sys
 import gpu_bars
 
 HERE = pathlib.Path(__file__).resolve().parent
+TOOLS = ("memcheck", "initcheck", "synccheck", "racecheck")   # of compute-sanitizer
 
 
 def floors(c):
@@ -100,6 +101,20 @@ def operators(raw, limits):
     return rows
 
 
+def summary_of(text):
+    """What compute-sanitizer sums up with, each tool in its own words, or None."""
+    found = [line.strip("= ") for line in text.splitlines() if "ERROR SUMMARY:" in line or "RACECHECK SUMMARY:" in line]
+    return found[-1] if found else None
+
+
+def sanitizer(raw, tool, part):
+    row = {key: part[key] for key in ("status", "why", "seconds") if key in part}
+    for path in (raw / f"{tool}.{end}" for end in ("out", "err")):
+        if path.exists() and (summary := summary_of(path.read_text(errors="replace"))):
+            row["summary"] = summary
+    return row
+
+
 def why_missing(parts, names):
     said = [f"{p['name']}: {p['status']}" + (f", {p['why']}" if p.get("why") else "") for n in names for p in parts if p["name"] == n and p["status"] != "done"]
     return "; ".join(said) or "no figure in the output"
@@ -117,13 +132,7 @@ def assemble(raw):
               "contract": "batch_invariant", "weights": "bf16, random", "budget_seconds": run["budget"], "seconds": run["seconds"]}
     by_name = {p["name"]: p for p in parts}
     record["tests"] = [{key: p[key] for key in ("name", "status", "why", "seconds") if key in p} for p in parts if p["name"].startswith("tests")]
-    memcheck = by_name.get("memcheck", {"status": "not measured", "why": "not reached"})
-    record["memcheck"] = {key: memcheck[key] for key in ("status", "why", "seconds") if key in memcheck}
-    for end in ("out", "err"):
-        path = raw / f"memcheck.{end}"
-        summary = [line for line in path.read_text(errors="replace").splitlines() if "ERROR SUMMARY" in line] if path.exists() else []
-        if summary:
-            record["memcheck"]["summary"] = summary[-1].strip("= ")
+    record["sanitizers"] = {tool: sanitizer(raw, tool, by_name.get(tool, {"status": "not measured", "why": "not reached"})) for tool in TOOLS}
     versions = [row for path in sorted(raw.glob("torch.*.out")) + sorted(raw.glob("compile.*.out")) for row in lines_of(path) if row.get("what") == "versions"]
     record["pytorch"] = {key: value for row in versions for key, value in row.items() if key != "what"}
     record["results"], record["not_measured"] = [], []
@@ -171,8 +180,8 @@ def table(record):
         out.append(f"{r['shape']:14} {r['what']:8} {r['batch']:5} {r['tokens']:6} {mine.get('tokens_per_second', '–'):>11} {percent(mine.get('of_floor'))} "
                    f"{peer.get('tokens_per_second', '–'):>11} {percent(peer.get('of_floor'))} {r.get('ratio', '–'):>6}")
     tests = record["tests"]
-    out.append(f"tests: {sum(t['status'] == 'done' for t in tests)} of {len(tests)} passed; memcheck: "
-               f"{record['memcheck'].get('summary') or record['memcheck']['status']}")
+    out.append(f"tests: {sum(t['status'] == 'done' for t in tests)} of {len(tests)} passed")
+    out += [f"  {tool}: " + (row.get("summary") or row["status"] + (f", {row['why']}" if "why" in row else "")) for tool, row in record["sanitizers"].items()]
     out += [f"  {t['status']}: {t['name']}: {t.get('why', '')}" for t in tests if t["status"] != "done"]
     out += [f"  {b['status']}: {b['subject']}, {b['must']}: " + "; ".join(f"{name} {value:.4g}" for name, value in b["values"].items()) for b in record["bars"]]
     out.append(f"{len(record['not_measured'])} not measured")

@@ -25,6 +25,9 @@ QUERIES = ["name", "driver_version", "memory.total", "clocks.sm", "clocks.mem", 
 SAMPLED = ["clocks.sm", "clocks.mem", "power.draw", "temperature.gpu"]
 PAGE = 64           # tokens of a page of the command-line program's cache
 WRITING = 3         # seconds at the end that no part gets
+# What compute-sanitizer looks for, the seconds that it gets, and the work: two prompts and a few tokens; longer ones for what slows a program least.
+SANITIZERS = {"memcheck": (45, {"batch": 3, "prompt": 70, "output": 4}), "initcheck": (25, {"batch": 2, "prompt": 70, "output": 2}),
+              "synccheck": (20, {"batch": 2, "prompt": 70, "output": 2}), "racecheck": (40, {"batch": 2, "prompt": 20, "output": 2})}
 
 
 def card():
@@ -109,7 +112,7 @@ class Runner:
             row.update(status="skipped", why=last_line(self.a.raw / f"{file}.out", "SKIPPED") or last_line(self.a.raw / f"{file}.err"))
         else:
             row.update(status="failed", code=code, why=last_line(self.a.raw / f"{file}.err") or last_line(self.a.raw / f"{file}.out"))
-        if name == "memcheck" and row["status"] == "failed" and not self.was_checked(file):
+        if name in SANITIZERS and row["status"] == "failed" and not self.was_checked(file):
             row["status"] = "not measured"
         self.parts.append(row)
         self.write()
@@ -117,7 +120,7 @@ class Runner:
     def was_checked(self, file):
         """Whether the sanitizer worked here at all: it sums up at its end, and says of some machines that it cannot."""
         text = "".join((self.a.raw / f"{file}.{end}").read_text(errors="replace") for end in ("out", "err"))
-        return "ERROR SUMMARY" in text and "not supported" not in text
+        return gpu_record.summary_of(text) is not None and "not supported" not in text
 
     def end(self):
         """Ends the part in hand, and what it left running."""
@@ -219,11 +222,12 @@ def measure(a, r):
     if not programs:
         r.missing("tests", "no test programs")
     sanitizer = shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
-    if sanitizer and verbatim.exists():
-        r.part("memcheck", [sanitizer, "--tool", "memcheck", "--error-exitcode", 9, verbatim, "bench", "--device", "cuda", "--random-weights", HERE / "shapes/small.json",
-                            "--batch", 3, "--prompt", 70, "--output", 4, "--repetitions", 1, "--no-floor", "--json"], 45)
-    else:
-        r.missing("memcheck", "no compute-sanitizer" if verbatim.exists() else "no program verbatim")
+    for tool, (seconds, work) in SANITIZERS.items():
+        if sanitizer and verbatim.exists():
+            r.part(tool, [sanitizer, "--tool", tool, "--error-exitcode", 9, verbatim, "bench", "--device", "cuda", "--random-weights", HERE / "shapes/small.json",
+                          *sum([[f"--{key}", value] for key, value in work.items()], []), "--repetitions", 1, "--no-floor", "--json"], seconds)
+        else:
+            r.missing(tool, "no compute-sanitizer" if verbatim.exists() else "no program verbatim")
     kernels, contract = a.programs / "bench_gpu_kernels", a.programs / "bench_gpu_contract"
     if kernels.exists():
         r.part("kernels", [kernels, *(HERE / f"shapes/{shape}.json" for shape in a.shapes.split(","))], 60)
@@ -265,7 +269,7 @@ def measure(a, r):
     a.about["after"] = ask(QUERIES)
     print(gpu_record.table(r.write()))
     print(f"record: {a.record}")
-    return 1 if any(p["status"] == "failed" and p["name"].startswith(("tests/", "memcheck")) for p in r.parts) else 0
+    return 1 if any(p["status"] == "failed" and p["name"].startswith(("tests/", *SANITIZERS)) for p in r.parts) else 0
 
 
 def cost_of_exactness(a, r, configs, memory):

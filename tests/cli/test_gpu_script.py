@@ -65,6 +65,15 @@ def with_stand_ins(folder):
      echo "NVIDIA Stand-in, 580.1, 81559, 345, 2619, 1980, 2619, 700.00, 70.1, 30, Enabled, P0, Enabled, 0" ;;
 esac
 ''')
+    # One tool finds nothing, one finds something, one is not of this version, one does not work on this machine.
+    program(folder / "compute-sanitizer", '''echo "$*" >>"${0%/*}/sanitized"
+case "$2" in
+  memcheck) echo "========= ERROR SUMMARY: 0 errors" ;;
+  racecheck) echo "========= RACECHECK SUMMARY: 2 hazards displayed (2 errors, 0 warnings)"; exit 9 ;;
+  initcheck) echo "invalid tool" >&2; exit 1 ;;
+  synccheck) echo "========= ERROR SUMMARY: 3 errors"; echo "Device not supported" >&2; exit 9 ;;
+esac
+''')
     programs = folder / "programs"
     programs.mkdir()
     (programs / "about.json").write_text('{"commit": "abc1234", "march": "x86-64-v3"}')
@@ -96,6 +105,16 @@ esac
            r["gpu"]["before"]["driver_version"] == "580.1" and r["gpu"]["after"]["clocks.max.sm"] == "1980" and r["limits"] == LIMITS)
     expect("tests are told apart", [t["status"] for t in r["tests"]] == ["done", "failed", "skipped"] and r["tests"][1]["why"] == "CHECK failed"
            and "NCCL" in r["tests"][2]["why"])
+    found = r["sanitizers"]
+    expect(f"each tool of the sanitizer has a row of its own: {found}", {tool: row["status"] for tool, row in found.items()} ==
+           {"memcheck": "done", "initcheck": "not measured", "synccheck": "not measured", "racecheck": "failed"} and
+           found["memcheck"]["summary"] == "ERROR SUMMARY: 0 errors" and "invalid tool" in found["initcheck"]["why"] and
+           found["racecheck"]["summary"].endswith("(2 errors, 0 warnings)"))
+    calls = (folder / "sanitized").read_text().splitlines()
+    expect(f"each looks at the small shape: {calls}", len(calls) == 4 and all("shapes/small.json" in c and "--error-exitcode 9" in c for c in calls))
+    expect("sanitizers leave most of the budget", sum(seconds for seconds, _ in gpu_run.SANITIZERS.values()) <= 560 / 4)
+    expect("tools are the same in run and record", tuple(gpu_run.SANITIZERS) == gpu_record.TOOLS)
+    expect("the table names what a tool found", "racecheck: RACECHECK SUMMARY: 2 hazards" in done.stdout and "initcheck: not measured, invalid tool" in done.stdout)
     expect("clocks are sampled beside each part", any(p.get("load", {}).get("clocks.sm") == 1755 for p in r["parts"]))
     rows = {(x["shape"], x["what"], x["batch"]): x for x in r["results"]}
     expect("rows of both programs are there, the first of the stopped one too",
@@ -204,7 +223,8 @@ def canned(folder):
     flop = 2 * (body * 2048 + 128256 * 4096) + 4 * 32 * 4096 * 2048 * 2049 / 2
     expect("percent of floor of a prompt, by hand", near(rows[("llama-3.1-8b", "prefill", 1)]["verbatim"]["of_floor"], 25000 * flop / 8e14 / 2048))
     expect("operators are held against the rates", [round(x["of_floor"], 3) for x in r["pytorch_operators"]] == [0.5, 0.5])
-    expect("memcheck's summary is there", r["memcheck"].get("summary") == "ERROR SUMMARY: 0 errors")
+    expect("memcheck's summary is there", r["sanitizers"]["memcheck"].get("summary") == "ERROR SUMMARY: 0 errors")
+    expect("tools that did not run are not measured", all(r["sanitizers"][t]["status"] == "not measured" for t in ("initcheck", "synccheck", "racecheck")))
     bars = {b["subject"]: b for b in r["bars"]}
     for subject, status in {"decode attention alone, context 32,768": "missed", "prefill attention, head 128, causal, 8,192": "reached",
                             "refit of the 8B shape from device memory": "missed", "batch_invariant over fastest, prefill": "reached",
