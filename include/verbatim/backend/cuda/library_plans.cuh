@@ -75,8 +75,8 @@ class library_plans {
     return at->second ? CUBLAS_STATUS_SUCCESS : make(at->second, f_.create, f_.destroy);
   }
   found plan_for(int device, kind const& of, int range, std::size_t workspace) {
-    if (auto const at = plans_.find(of); at != plans_.end() && at->second.algorithms[std::size_t(range)]) return {CUBLAS_STATUS_SUCCESS, &at->second};
     if (range > 30) return {CUBLAS_STATUS_NOT_SUPPORTED, nullptr};
+    if (auto const at = plans_.find(of); at != plans_.end() && at->second.algorithms[std::size_t(range)]) return {CUBLAS_STATUS_SUCCESS, &at->second};
     if (cublasStatus_t const s = start(device); !good(s)) return {s, nullptr};
     auto const [at, is_new] = plans_.try_emplace(of);
     cublasStatus_t status = is_new ? describe(at->second, of) : CUBLAS_STATUS_SUCCESS;
