@@ -273,6 +273,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   std::size_t kv_bytes() const noexcept { return kv_.bytes(); }
   ops_limits const& limits() const noexcept { return limits_; }
   int threads() const noexcept { return pool_.threads(); }   ///< that `parallel` runs on
+  void keep_caller() noexcept { pool_.keep_caller(); }       ///< the thread that drives, to a processor of its own where threads are pinned
 
  private:
   inline static vector const none{};
