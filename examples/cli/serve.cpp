@@ -20,7 +20,8 @@ std::string quoted(std::string const& text) {
   return out + "'";
 }
 
-/// A line for a shell that asks the server something: a conversation where the model has a chat template, else a text.
+/// A line for a shell that asks the server something: a conversation where the model has a chat template, else a text. A key stays out of
+/// what may be logged: the shell's $KEY stands for it.
 std::string example(verbatim::openai const& o, std::string const& model, bool chats, unsigned short port) {
   verbatim::json body = {{"model", model}};
   if (chats) body["messages"] = verbatim::json::array({{{"role", "user"}, {"content", "What is 17 + 25?"}}});
@@ -30,9 +31,8 @@ std::string example(verbatim::openai const& o, std::string const& model, bool ch
   if (pinned) body["top_p"] = o.pinned.allowed.front().second;
   bool const everywhere = o.address == "0.0.0.0" || o.address == "::";
   std::string const host = everywhere ? "127.0.0.1" : o.address.find(':') == o.address.npos ? o.address : "[" + o.address + "]";
-  std::string const key = !o.api_keys.empty() ? o.api_keys.front() : std::string();
   return "curl -s " + quoted("http://" + host + ":" + std::to_string(port) + (chats ? "/v1/chat/completions" : "/v1/completions")) +
-         (key.empty() ? "" : " -H " + quoted("Authorization: Bearer " + key)) + " -H 'Content-Type: application/json' -d " + quoted(verbatim::dump_json(body));
+         (o.api_keys.empty() ? "" : " -H \"Authorization: Bearer $KEY\"") + " -H 'Content-Type: application/json' -d " + quoted(verbatim::dump_json(body));
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ template <class Isa> void check_ways() {
   auto const control = [] { return VERBATIM_HAS_AVX512BF16 ? __builtin_ia32_stmxcsr() : 0u; };
   for (int mood = 0; mood < 3; ++mood)
     for (int steps : {1, 17, 64, 257, 700})
-      for (int rows : {1, 3, 6, 7, 13, 48}) {
+      for (int rows : {1, 2, 3, 4, 6, 7, 8, 13, 48}) {
         problem<Isa, bf16> const p(steps, rows, mood);
         CAPTURE(Isa::name, steps, rows, mood);
         static row_tile<Isa> tile;
@@ -116,7 +116,7 @@ namespace {
 template <class Isa, class T> void check_quantised(weight_format format) {
   if constexpr (compiled_for<Isa>)
     for (int k : {1, 17, 32, 33, 40, 65, 80, 96, 127, 1000})
-      for (int rows : {1, 5, block_of<Isa>::rows + 1, 13, row_tile<Isa>::rows}) {
+      for (int rows : {1, 2, 3, 4, 5, 6, 7, 8, 13, row_tile<Isa>::rows}) {
         if (rows > row_tile<Isa>::rows) continue;
         int const outputs[2] = {70, 3};
         packed_matrix<T> small(outputs, 2, k, format), plain(outputs, 2, k);

@@ -102,6 +102,12 @@ TEST_CASE("threads: pinned ones keep to the first processors that their maker ma
   std::thread([] {   // whose processors are its own affair
     std::vector<int> const all = may_use();
     int const threads = int(std::min<std::size_t>(all.size(), 4));
+    {
+      pool ended(threads, true);
+      ended.keep_caller();
+      CHECK(may_use() == std::vector<int>{all[0]});
+    }
+    CHECK(may_use() == all);
     pool pinned(threads, true);
     auto seen = of_each(pinned);
     CHECK(seen[0] == all);   // nobody said so yet

@@ -106,9 +106,9 @@ class world {
     auto const pages = [&](job_state const& j) { return (j.tokens + limits_.page - 1) / limits_.page; };
     bool const along = std::any_of(running_.begin(), running_.end(), [&](auto const& j) { return j.tokens - j.computed > 4 * (it->tokens - 1); });
     for (auto before = waiting_.begin(); before != it; ++before) {
-      bool const told = std::count(out_.passed.begin(), out_.passed.end(), before->id) > 0;
+      REQUIRE(std::count(out_.passed.begin(), out_.passed.end(), before->id) > 0);
       bool const fits = pages(*before) <= out_.limits.free_pages;   // and waits with one that does not
-      REQUIRE((along || (told && (fits || 4 * pages(*it) <= pages(*before)))));
+      REQUIRE((along || fits || 4 * pages(*it) <= pages(*before)));
       if (before->tokens == before->prompt) before->passers.insert(id);
     }
     running_.push_back(*it);
@@ -251,17 +251,21 @@ TEST_CASE("schedule/first_come: a short prompt need not wait for long ones, one 
   batch b;
   b.limits = {512, 8, 4000, 16, 48};
   std::vector<running> r{{1, 100, 99, 7}, {2, 16384, 480, 30}};
-  std::vector<waiting> const w{{3, 16000, 0, 0}, {4, 16000, 0, 0}, {5, 8, 0, 0}};
+  std::vector<waiting> w{{3, 16000, 0, 0}, {4, 16000, 0, 0}, {5, 8, 0, 0}};
   first_come{}(w, r, b);
-  CHECK(b.admit == std::vector<std::uint32_t>{5});   // nobody is passed at a cost: there is room for all three
-  CHECK(b.passed.empty());
+  CHECK(b.admit == std::vector<std::uint32_t>{5});
+  CHECK(b.passed == std::vector<std::uint32_t>{3, 4});
   REQUIRE(b.run.size() == 3);
   CHECK((b.run[1].id == 2 && b.run[1].tokens == 40 && b.run[2].tokens == 8));
   b.limits.free_pages = 2200;   // for one of the two long ones: the other one is passed
   first_come{}(w, r, b);
   CHECK(b.admit == std::vector<std::uint32_t>{5});
   CHECK(b.passed.size() == 2);
-  b.limits.free_pages = 4000, b.limits.sequences = 4;   // their places are theirs
+  b.limits.free_pages = 4000, w[1].passed = first_come::most_passed;   // now they wait for it
+  first_come{}(w, r, b);
+  CHECK((b.admit.empty() && b.passed.empty()));
+  CHECK((b.run.size() == 2 && b.run[1].tokens == 48));
+  w[1].passed = 0, b.limits.sequences = 4;   // their places are theirs
   first_come{}(w, r, b);
   CHECK(b.admit.empty());
   CHECK((b.run.size() == 2 && b.run[1].tokens == 48));
@@ -272,6 +276,45 @@ TEST_CASE("schedule/first_come: a short prompt need not wait for long ones, one 
   CHECK(b.admit.empty());
   REQUIRE(b.run.size() == 3);
   CHECK((b.run[1].tokens == 36 && b.run[2].id == 6 && b.run[2].tokens == 12));
+}
+
+TEST_CASE("schedule/first_come: an endless stream of short prompts keeps nobody out, whether they wait for room or for rows") {
+  struct each { int tokens, target, computed = 0, passed = 0; };
+  auto const pages = [](int n) { return (n + 15) / 16; };
+  for (int second : {2000, 15900}) {   // beside the first there is room for it, or there is none until that and most others have ended
+    int constexpr all = 1000, rows = 64;
+    std::vector<each> waiting_ones{{second, second + 20}}, running_ones{{10000, 10020}};
+    batch b;
+    int now = 0;
+    for (bool admitted = false; !admitted; ++now) {
+      REQUIRE(now < 10020 / 30 + 40 * first_come::most_passed);   // what runs, and those that pass, one after another
+      if (waiting_ones.size() < 4) waiting_ones.push_back({8, 40});
+      std::vector<waiting> w;
+      std::vector<running> r;
+      int used = 0;
+      for (std::size_t i = 0; i < waiting_ones.size(); ++i) w.push_back({std::uint32_t(100 + i), waiting_ones[i].tokens, 0, 0, waiting_ones[i].passed});
+      for (std::size_t i = 0; i < running_ones.size(); ++i) {
+        each const& e = running_ones[i];
+        r.push_back({std::uint32_t(i), e.tokens, e.computed, pages(e.computed)});
+        used += pages(e.computed);
+      }
+      b.limits = {rows, 16, all - used, 16, 48};
+      first_come{}(w, r, b);
+      REQUIRE(b.preempt.empty());
+      for (std::uint32_t id : b.passed) ++waiting_ones[id - 100].passed;
+      std::vector<each> next_waiting, next_running;
+      for (scheduled const& s : b.run) (s.id < 100 ? running_ones[s.id] : waiting_ones[s.id - 100]).computed += s.tokens;
+      next_running = running_ones;
+      for (std::size_t i = 0; i < waiting_ones.size(); ++i) {
+        bool const goes = std::find(b.admit.begin(), b.admit.end(), 100 + i) != b.admit.end();
+        admitted |= goes && waiting_ones[i].target == second + 20;
+        (goes ? next_running : next_waiting).push_back(waiting_ones[i]);
+      }
+      for (each& e : next_running) e.tokens += e.computed == e.tokens;
+      std::erase_if(next_running, [](each const& e) { return e.tokens > e.target; });
+      running_ones = next_running, waiting_ones = next_waiting;
+    }
+  }
 }
 
 TEST_CASE("schedule/first_come counts cached pages: free only if no one holds them") {

@@ -129,7 +129,10 @@ template <int Page> class world {
     auto const it = std::find_if(waiting_.begin(), waiting_.end(), [&](auto const& a) { return a->id == id; });
     REQUIRE(it != waiting_.end());
     answer& a = **it;
-    for (auto before = waiting_.begin(); before != it; ++before) (*before)->passers.insert(a.request());
+    for (auto before = waiting_.begin(); before != it; ++before) {
+      REQUIRE(std::count(out_.passed.begin(), out_.passed.end(), (*before)->id) > 0);   // and below, eight times at most
+      (*before)->passers.insert(a.request());
+    }
     REQUIRE(cache_.start(reusable(a)));
     int const adopted = computed(running_.size());
     n_->hits += adopted > 0;

@@ -159,9 +159,11 @@ template <class P> class loop {
     auto const of = [&](std::uint32_t id) { return id & waiting_bit ? roster_.waiting()[id & ~waiting_bit] : roster_.running()[id]; };
     chosen_.clear();
     for (scheduled const& s : batch_.run) chosen_.push_back({of(s.id), s.tokens});
-    for (std::uint32_t id : batch_.passed) ++of(id)->passed;
     for (std::uint32_t id : batch_.preempt) roster_.preempt(*of(id));
-    for (std::uint32_t id : batch_.admit) roster_.admit(*of(id));
+    bool all = true;
+    for (std::uint32_t id : batch_.admit) all = roster_.admit(*of(id)) && all;
+    if (all)   // else some of these were not passed
+      for (std::uint32_t id : batch_.passed) ++of(id)->passed;
     roster_.settle();
   }
 

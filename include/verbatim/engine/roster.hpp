@@ -119,10 +119,11 @@ template <class P> class roster {
   }
 
   /// From waiting to running, where the book has a slot. The queue is tidied by settle().
-  void admit(continuation_type& c) {
-    if (!equip(c)) return;
+  /// Whether it could be.
+  bool admit(continuation_type& c) {
+    if (!equip(c)) return false;
     auto const handle = book_.open(c.ids, book_.match(reusable(c)).tokens);
-    if (!handle) return;
+    if (!handle) return false;
     int const adopted = book_.length(*handle);
     stats_.prefix_queries += c.ids.size();
     stats_.prefix_hits += std::uint64_t(adopted);
@@ -132,6 +133,7 @@ template <class P> class roster {
     c.state = phase::running;
     c.entered = true;
     running_.push_back(&c);
+    return true;
   }
 
   /// Gives its pages back and waits again. The lists are tidied by settle().

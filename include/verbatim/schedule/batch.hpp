@@ -44,7 +44,7 @@ struct batch {
   std::vector<std::uint32_t> preempt;   ///< running sequences that give back all their pages
   std::vector<std::uint32_t> admit;     ///< waiting sequences that start; each also appears in `run`
   std::vector<scheduled> run;
-  std::vector<std::uint32_t> passed;    ///< waiting sequences, once for each later one that is admitted while there is no room for all before it
+  std::vector<std::uint32_t> passed;    ///< waiting sequences, once for each later one that is admitted before them
   void clear() { preempt.clear(), admit.clear(), run.clear(), passed.clear(); }
 };
 

@@ -4,9 +4,10 @@
 //    in order of admission; what rows are left starts waiting ones in queue order. Where the first prompt takes longer than this step, a
 //    quarter of the rows is for a much shorter one, running or waiting: the long one takes a third longer at most.
 // 3. A waiting sequence is admitted when all of its pages fit beside what running prefills still need, with one spare page for every four
-//    running ones. One that has no room is passed by most_passed shorter ones; then those behind it wait, so nothing starves.
+//    running ones. One that waits, for room or for rows, is passed by most_passed shorter ones; then those behind it wait, so nothing
+//    starves.
 // 4. When decoding needs more pages than are free, the latest admitted give theirs back, never the first: it always advances.
-// Cost: O(running + admitted + prompts x running). Pure; nothing allocates once the vectors of `batch` are warm.
+// Cost: O(running + prompts x running + waiting x admitted^2). Pure; nothing allocates once the vectors of `batch` are warm.
 #pragma once
 #include <algorithm>
 #include <cstddef>
@@ -19,7 +20,7 @@ namespace verbatim {
 
 /// Models scheduler. Preconditions: cached < tokens for each waiting, computed < tokens for each running sequence.
 struct first_come {
-  static constexpr int most_passed = 8;   ///< each with a quarter of its pages or less: twice its pages in all
+  static constexpr int most_passed = 8;   ///< where it waits for room each has a quarter of its pages or less: twice its pages in all
 
   void operator()(std::span<waiting const> w, std::span<running const> r, batch& out) const {
     out.clear();
@@ -71,8 +72,8 @@ struct first_come {
   }
 
   /// What goes along with the first prompt: so many rows for the waiting sequence of index `queued` if there is one, else for the running
-  /// one of index `index`. Those that wait before `queued` keep their places and pages, and those that go along past others are together
-  /// a quarter of what the first one has left: so it is soon their turn.
+  /// one of index `index`. Those that go along past others are together a quarter of what the first one has left, and few: so it is soon
+  /// the others' turn.
   struct short_prompt {
     static constexpr std::size_t none = ~std::size_t{};
     std::size_t index = none, queued = none;
@@ -91,11 +92,10 @@ struct first_come {
       along += n;
       if (n < least) least = n, out = {.index = i, .rows = n};
     }
-    for (std::size_t i = 0; i < w.size(); ++i)
-      if (int const n = w[i].tokens - w[i].cached; n < least && (i == 0 || along + n < much)) {
-        out.queued = i, out.rows = n;
-        break;
-      }
+    for (std::size_t i = 0; i < w.size() && out.queued == short_prompt::none; ++i) {
+      if (int const n = w[i].tokens - w[i].cached; n < least && (i == 0 || along + n < much)) out.queued = i, out.rows = n;
+      else if (w[i].passed >= most_passed) break;
+    }
     out.rows = std::min({out.rows, (left.rows + 3) / 4, left.rows - 1});   // the first one advances in any case
     return out;
   }
@@ -128,26 +128,23 @@ struct first_come {
     return owed - (before - left.pages);
   }
 
-  /// In queue order. Who does not fit is passed by later ones that need a quarter of its pages or less.
+  /// In queue order. Who does not fit is passed by later ones that need a quarter of its pages or less, who waits for rows by quick.queued.
   static void admit(std::span<waiting const> w, int rows, long owed, short_prompt quick, room& left, batch& out) {
     long least = 0;   // pages of those that do not fit: the fewest; 0: there is none
-    int times = 0;    // how often one of those that wait for room was passed, the most
+    int times = 0;    // how often one of those before was passed, the most
     for (std::size_t i = 0; i < w.size() && left.rows > 0 && rows < out.limits.sequences && times < most_passed; ++i) {
       waiting const& s = w[i];
       long const cached = s.cached / left.page;
       long const all = left.pages_for(s.tokens) - cached + s.cached_free;
       long const spare = (rows + 3) / 4;
-      bool const fits = all + owed + spare <= left.pages;
-      if (fits && quick.queued != short_prompt::none && i < quick.queued) {   // it waits for rows, not for room
-        owed += all, ++rows;
-        continue;
-      }
-      if (!fits || (least > 0 && all > least / 4)) {
+      bool const fits = all + owed + spare <= left.pages, for_rows = fits && quick.queued != short_prompt::none && i < quick.queued;
+      if (!fits || for_rows || (least > 0 && all > least / 4)) {
+        if (for_rows) owed += all, ++rows;   // its room of this step stays its own
         if (!fits) least = least > 0 ? std::min(least, all) : all;
         times = std::max(times, s.passed);
         continue;
       }
-      if (least > 0) {
+      if (i > out.admit.size()) {
         ++times;
         for (waiting const& before : w.first(i))
           if (std::find(out.admit.begin(), out.admit.end(), before.id) == out.admit.end()) out.passed.push_back(before.id);

@@ -1,5 +1,5 @@
-// The processors that threads keep to. A thread that was told to keep to one still counts as free to use those that it could before: what
-// it makes later (a second engine, other threads) must not end up on that one processor.
+// The processors that threads keep to. A thread that was told to keep to one still counts as free to use those that it could before, for the
+// pools that it makes later. Other threads that it makes inherit the one processor, as the system has it.
 #pragma once
 #include <optional>
 
@@ -9,15 +9,16 @@
 
 namespace verbatim::cpu {
 
-/// The processors that the calling thread may use, or could use before keep(): what the system, a container, taskset or numactl leave to
-/// the process. Elsewhere than on Linux there are none, and nothing is kept to. Cost: a system call each; nothing allocates, nothing throws.
+/// The processors that the calling thread may use, or could use before keep(), unless it was told others since: what the system, a container,
+/// taskset or numactl leave to the process. Elsewhere than on Linux there are none, and nothing is kept to. Cost: a system call each; nothing
+/// allocates, nothing throws.
 class processors {
  public:
   static processors of_this_thread() noexcept {
     processors out;
 #if defined(__linux__)
-    if (before()) out.set_ = *before();
-    else if (::sched_getaffinity(0, sizeof out.set_, &out.set_) != 0) CPU_ZERO(&out.set_);
+    if (::sched_getaffinity(0, sizeof out.set_, &out.set_) != 0) CPU_ZERO(&out.set_);
+    if (before() && CPU_EQUAL(&out.set_, &before()->own)) out.set_ = before()->all;
 #endif
     return out;
   }
@@ -38,7 +39,7 @@ class processors {
       cpu_set_t own;
       CPU_ZERO(&own);
       CPU_SET(c, &own);
-      before() = set_;
+      before() = kept{set_, own};
       ::sched_setaffinity(0, sizeof own, &own);
       return;
     }
@@ -54,10 +55,13 @@ class processors {
 
  private:
 #if defined(__linux__)
-  /// What this thread could use before keep().
-  static std::optional<cpu_set_t>& before() noexcept {
-    thread_local std::optional<cpu_set_t> set;
-    return set;
+  /// What this thread could use before keep(), and has kept to since.
+  struct kept {
+    cpu_set_t all, own;
+  };
+  static std::optional<kept>& before() noexcept {
+    thread_local std::optional<kept> sets;
+    return sets;
   }
   cpu_set_t set_{};
 #endif

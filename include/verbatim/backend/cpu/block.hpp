@@ -14,15 +14,15 @@ namespace verbatim::cpu {
 
 inline constexpr int panel_tiles = panel_outputs / tree_lanes;
 
-/// Accumulators of a block of some rows, at most `rows`: rows x tiles(rows) vectors must fit the registers beside the weights and one
-/// broadcast, and be so many that none waits for the one before (eight registers: two fma a cycle, each of four or five).
+/// Accumulators of a block of some rows, at most `rows`: rows x tiles(rows) vectors that fit the registers beside weights and a broadcast,
+/// and so many, where they do, that none waits for the one before (eight registers: two fma a cycle, each of four or five).
 template <class Isa> struct block_of {
   static constexpr int rows = 6;
   static constexpr int tiles(int, bool = false) noexcept { return 4; }   // 24 + 4 + 1 of 32 zmm
 };
 template <> struct block_of<avx2> {
   static constexpr int rows = 6;
-  static constexpr int tiles(int n, bool scaled = false) noexcept {   // two ymm a tile: 8 to 12 + 2 + 1 of 16; scales and offsets are as many again
+  static constexpr int tiles(int n, bool scaled = false) noexcept {   // two ymm a tile, 8 to 12 of 16; scales and offsets are two each
     return n == 1 && !scaled ? 4 : n <= 3 ? 2 : 1;
   }
 };

@@ -42,15 +42,16 @@ class pool {
     stop_.store(true);
     ring();
     for (std::thread& t : workers_) t.join();
+    if (kept_for() == this) kept_for() = nullptr, processors_.use_all();
   }
 
   int threads() const noexcept { return int(workers_.size()) + 1; }
 
-  /// The thread that calls run keeps to the first processor, where the workers keep to theirs. Threads that it makes afterwards inherit
-  /// that. Cost: nothing when it does already.
+  /// The thread that calls run keeps to the first processor, where the workers keep to theirs, until it ends the pool. Threads that it makes
+  /// afterwards inherit that. Cost: nothing when it does already.
   void keep_caller() noexcept {
-    if (!pin_ || kept_ == std::this_thread::get_id()) return;
-    kept_ = std::this_thread::get_id();
+    if (!pin_ || kept_for() == this) return;
+    kept_for() = this;
     processors_.keep(0);
   }
 
@@ -66,6 +67,12 @@ class pool {
   }
 
  private:
+  /// For which pool the calling thread keeps to a processor.
+  static pool const*& kept_for() noexcept {
+    thread_local pool const* of = nullptr;
+    return of;
+  }
+
   using function = void (*)(void*, int, int);
   // A ticket holds the number of the job, how many indices it has and the next one to claim. A claim succeeds only against
   // the very ticket that was read, so a late worker can never take an index of a job whose fields it did not read.
@@ -126,7 +133,6 @@ class pool {
 
   processors processors_;
   bool pin_;
-  std::thread::id kept_{};   // the caller that keeps to its processor
   alignas(64) std::atomic<std::uint64_t> ticket_{0};
   alignas(64) std::atomic<int> done_{0};
   alignas(64) std::atomic<function> call_{nullptr};
