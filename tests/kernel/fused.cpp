@@ -4,38 +4,17 @@
 #include <random>
 #include <vector>
 
-#include "catch.hpp"
+#include "launches.hpp"
 #include "verbatim/kernel/mma_attention.hpp"
 #include "verbatim/kernel/rope_append.hpp"
 #include "verbatim/kernel/sm90/merge.hpp"
-#include "verbatim/simt/host_sm90.hpp"
 
 using namespace verbatim;
 using namespace verbatim::kernel;
+using namespace kernel_tests;
 
 namespace {
 
-template <class Params> void on_host(Params const& p, std::uint64_t seed) {
-  simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, seed);
-}
-/// Aligned as device memory is.
-template <class T> struct memory {
-  explicit memory(std::size_t n, T fill = {}) : values(n + 16, fill), size(n) {}
-  T* data() { return reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(values.data()) + 15) / 16 * 16); }
-  T& operator[](std::size_t i) { return data()[i]; }
-  operator global<T>() { return {data(), size}; }
-  operator global<T const>() { return {data(), size}; }
-  std::vector<T> values;
-  std::size_t size;
-};
-template <class T> memory<T> random_values(std::size_t n, std::uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, 1);
-  memory<T> m(n);
-  for (std::size_t i = 0; i < n; ++i) m[i] = from_float<T>(normal(random));
-  return m;
-}
-template <class T> bool same(memory<T>& a, memory<T>& b) { return a.size == b.size && std::memcmp(a.data(), b.data(), a.size * sizeof(T)) == 0; }
 constexpr bf16 untouched{0x7fc3};
 /// Sums of leaves that give another result in another order, in bf16 too: the second and the third of three are large and cancel.
 memory<float> sums_of_leaves(int leaves, std::size_t each) {
@@ -49,7 +28,7 @@ template <class Store> bool same_in_tiles(int rows, int width, int groups, Store
   memory<bf16> in_rows(std::size_t(rows * width), untouched), tiles(sm90::activation_elements(groups, width), untouched), expected(tiles.size);
   store(in_rows, 0);
   store(tiles, groups);
-  on_host(sm90::tile_activations{{in_rows, expected, rows, width}, groups}, 1);
+  launch(sm90::tile_activations{{in_rows, expected, rows, width}, groups}, 1);
   for (int row = rows; row < groups * sm90::group_rows; ++row)   // rows that are not there
     for (int k = 0; k < stored_columns(width, groups); ++k) expected[activation_at<bf16>(row, k, width, groups)] = untouched;
   return std::memcmp(tiles.data(), expected.data(), tiles.size * sizeof(bf16)) == 0;
@@ -83,21 +62,21 @@ struct gate_problem {
   template <int Rows, int Groups> memory<bf16> multiply(bool alternate, sm90::pairing pairs, int y_groups, int leaves_each, std::uint64_t seed) {
     int const groups = sm90::groups_for(rows, Rows);
     memory<bf16> xs(sm90::activation_elements(groups, k)), ws(sm90::weight_elements(2 * width, k));
-    on_host(sm90::tile_activations{{x, xs, rows, k}, groups}, 1);
+    launch(sm90::tile_activations{{x, xs, rows, k}, groups}, 1);
     for (int part = 0; part < 2; ++part) {   // in two pieces, the second of which begins anywhere
       int const pieces[] = {0, 13, width};
       for (int i = 0; i < 2; ++i) {
         int const first = pieces[i], count = pieces[i + 1] - first;
         global<bf16 const> const from{w.data() + (part * width + first) * k, std::size_t(count * k)};
-        on_host(sm90::tile_weights{{from, ws, count, k}, (alternate ? 0 : part * width) + first, alternate ? part : -1}, 2);
+        launch(sm90::tile_weights{{from, ws, count, k}, (alternate ? 0 : part * width) + first, alternate ? part : -1}, 2);
       }
     }
     bool const gates = pairs == sm90::pairing::gated;
     memory<bf16> y(y_groups > 0 ? sm90::activation_elements(y_groups, width) : std::size_t(rows * (gates ? width : 2 * width)), untouched);
     memory<float> partial(leaves_each > 0 ? std::size_t(sm90::leaves_of(k) * rows * 2 * width) : 0);
     sm90::linear_params<bf16> const p{xs, ws, bias, {}, y, partial, rows, 2 * width, k, groups, leaves_each, pairs, y_groups};
-    simt::launch_sm90(shape_of(sm90::linear<bf16, Rows, Groups>{p}), [&](simt::host_sm90_grid g) { run(g, sm90::linear<bf16, Rows, Groups>{p}); }, seed);
-    if (leaves_each > 0) on_host(sm90::merge_leaves<bf16>{p}, seed);
+    launch(sm90::linear<bf16, Rows, Groups>{p}, seed);
+    if (leaves_each > 0) launch(sm90::merge_leaves<bf16>{p}, seed);
     return y;
   }
 };
@@ -124,7 +103,7 @@ template <class T> void check_heads(int d, bool with_bias, bool with_norms, int 
       p.partial = partial, p.leaves = leaves, p.qkv = {};
       if (with_bias) p.bias = bias;
     }
-    on_host(p, seed);
+    launch(p, seed);
     return r;
   };
   auto qkv = random_values<T>(std::size_t(rows * columns), 7);
@@ -132,13 +111,13 @@ template <class T> void check_heads(int d, bool with_bias, bool with_norms, int 
     if (leaves > 0) {
       sm90::linear_params<bf16> p{{}, {}, {}, {}, qkv, partial, rows, columns, leaves * linear_leaf, 1, 1};
       if (with_bias) p.bias = bias;
-      on_host(sm90::merge_leaves<bf16>{p}, 8);
+      launch(sm90::merge_leaves<bf16>{p}, 8);
     }
   auto fused = append(qkv, true, 9);
   if (with_norms) {
     global<T> const q = qkv, k{qkv.data() + heads * d, qkv.size - std::size_t(heads * d)};
-    on_host(rms_norm_params<T>{q, q_norm, q, rows, d, columns, 1e-6f, heads}, 10);
-    on_host(rms_norm_params<T>{k, k_norm, k, rows, d, columns, 1e-6f, kv_heads}, 11);
+    launch(rms_norm_params<T>{q, q_norm, q, rows, d, columns, 1e-6f, heads}, 10);
+    launch(rms_norm_params<T>{k, k_norm, k, rows, d, columns, 1e-6f, kv_heads}, 11);
   }
   auto separate = append(qkv, false, 12);
   INFO("heads of " << d << ", " << leaves << " leaves");
@@ -150,13 +129,14 @@ template <class T> void check_heads(int d, bool with_bias, bool with_norms, int 
 }  // namespace
 
 TEST_CASE("a product that gates is a product and a gate") {
+  if (!can_launch()) return;
   using sm90::pairing;
   for (int width : {40, 136}) {   // the last tile of results is half of one of weights, or more
     gate_problem p{width, 1080};
     auto apart = p.multiply<8, 1>(false, pairing::none, 0, 0, 1);
     memory<bf16> expected(std::size_t(p.rows * width)), tiles(sm90::activation_elements(4, width), untouched);
-    on_host(silu_mul_params<bf16>{apart, expected, p.rows, width}, 2);
-    on_host(silu_mul_params<bf16>{apart, tiles, p.rows, width, 4}, 3);
+    launch(silu_mul_params<bf16>{apart, expected, p.rows, width}, 2);
+    launch(silu_mul_params<bf16>{apart, tiles, p.rows, width, 4}, 3);
     auto const is = [](memory<bf16> got, memory<bf16>& wanted) { return same(got, wanted); };
     CHECK(is(p.multiply<32, 1>(true, pairing::apart, 0, 0, 4), apart));
     CHECK(is(p.multiply<8, 2>(true, pairing::apart, 0, 1, 5), apart));
@@ -169,36 +149,39 @@ TEST_CASE("a product that gates is a product and a gate") {
 }
 
 TEST_CASE("parts that alternate come back from tiles") {
+  if (!can_launch()) return;
   auto w = random_values<bf16>(std::size_t(2 * 40 * 72), 1);
   memory<bf16> tiles(sm90::weight_elements(80, 72)), back(w.size);
   for (int part = 0; part < 2; ++part) {
     global<bf16> const half{w.data() + part * 40 * 72, 40 * 72};
-    on_host(sm90::tile_weights{{half, tiles, 40, 72}, 0, part}, 2);
+    launch(sm90::tile_weights{{half, tiles, 40, 72}, 0, part}, 2);
   }
   for (int row = 0; row < 80; ++row) {
     global<bf16> const to{back.data() + row * 72, 72};
-    on_host(sm90::untile_weights{{{tiles, to, 1, 72}, row % 40, row / 40}}, 3);
+    launch(sm90::untile_weights{{{tiles, to, 1, 72}, row % 40, row / 40}}, 3);
   }
   CHECK(same(w, back));
 }
 
 TEST_CASE("a merge that norms is a merge and a norm") {
+  if (!can_launch()) return;
   for (auto [rows, width, leaves, groups] : {std::tuple{1, 72, 2, 1}, {11, 264, 3, 2}, {3, 2056, 1, 1}, {2, 128, 5, 0}}) {
     auto partial = sums_of_leaves(leaves, std::size_t(rows * width)), norm = random_values<float>(std::size_t(width), 2), bias = random_values<float>(std::size_t(width), 3);
     auto x = random_values<bf16>(std::size_t(rows * width), 4), y = x;
     std::size_t const size = groups > 0 ? sm90::activation_elements(groups, width) : x.size;
     memory<bf16> fused(size, untouched), separate(size, untouched);
     sm90::linear_params<bf16> p{{}, {}, bias, x, x, partial, rows, width, leaves * linear_leaf, 1, 1};
-    on_host(sm90::merge_norm{p, norm, fused, 1e-6f, groups}, 5);
+    launch(sm90::merge_norm{p, norm, fused, 1e-6f, groups}, 5);
     p.residual = y, p.y = y;
-    on_host(sm90::merge_leaves<bf16>{p}, 6);
-    on_host(rms_norm_params<bf16>{y, norm, separate, rows, width, width, 1e-6f, 1, groups}, 7);
+    launch(sm90::merge_leaves<bf16>{p}, 6);
+    launch(rms_norm_params<bf16>{y, norm, separate, rows, width, width, 1e-6f, 1, groups}, 7);
     CHECK(same(x, y));
     CHECK(same(fused, separate));
   }
 }
 
 TEST_CASE("an append that merges, norms and rotates is a merge, two norms and an append") {
+  if (!can_launch()) return;
   for (int d : {32, 64, 128}) {
     for (int leaves : {0, 1, 3}) check_heads<bf16>(d, leaves > 1, d != 64 || leaves > 0, leaves);
     check_heads<float>(d, false, true, 0);
@@ -206,23 +189,25 @@ TEST_CASE("an append that merges, norms and rotates is a merge, two norms and an
 }
 
 TEST_CASE("norms and gates stored in tiles are those of rows") {
+  if (!can_launch()) return;
   for (auto [rows, width, groups] : {std::tuple{1, 72, 1}, {11, 128, 2}, {19, 264, 4}, {3, 2056, 1}}) {
     auto x = random_values<bf16>(std::size_t(rows * 2 * width), 4);
     auto w = random_values<float>(std::size_t(width), 5);
-    CHECK(same_in_tiles(rows, width, groups, [&](global<bf16> y, int g) { on_host(rms_norm_params<bf16>{x, w, y, rows, width, width, 1e-6f, 1, g}, 2); }));
-    CHECK(same_in_tiles(rows, width, groups, [&](global<bf16> y, int g) { on_host(silu_mul_params<bf16>{x, y, rows, width, g}, 3); }));
+    CHECK(same_in_tiles(rows, width, groups, [&](global<bf16> y, int g) { launch(rms_norm_params<bf16>{x, w, y, rows, width, width, 1e-6f, 1, g}, 2); }));
+    CHECK(same_in_tiles(rows, width, groups, [&](global<bf16> y, int g) { launch(silu_mul_params<bf16>{x, y, rows, width, g}, 3); }));
   }
 }
 
 TEST_CASE("attention stored in tiles is that of rows") {
+  if (!can_launch()) return;
   for (int heads : {2, 3}) {   // three heads of 32 end within a tile
     attention_problem<32> p{heads, 1, 11, 60};
-    CHECK(same_in_tiles(11, heads * 32, 2, [&](global<bf16> y, int g) { on_host(row_attention<bf16, 8, 32>{p.with(y, g)}, 4); }));
+    CHECK(same_in_tiles(11, heads * 32, 2, [&](global<bf16> y, int g) { launch(row_attention<bf16, 8, 32>{p.with(y, g)}, 4); }));
     CHECK(same_in_tiles(11, heads * 32, 2, [&](global<bf16> y, int g) {
-      on_host(split_attention<bf16, 8, 32>{p.with(y, g)}, 5);
-      on_host(merge_attention<bf16, 32>{p.with(y, g), p.positions}, 6);
+      launch(split_attention<bf16, 8, 32>{p.with(y, g)}, 5);
+      launch(merge_attention<bf16, 32>{p.with(y, g), p.positions}, 6);
     }));
   }
   attention_problem<64> p{6, 2, 9, 60};
-  CHECK(same_in_tiles(9, 6 * 64, 2, [&](global<bf16> y, int g) { on_host(mma_row_attention<64, 4>{p.with(y, g)}, 7); }));
+  CHECK(same_in_tiles(9, 6 * 64, 2, [&](global<bf16> y, int g) { launch(mma_row_attention<64, 4>{p.with(y, g)}, 7); }));
 }

@@ -1,28 +1,24 @@
-// Attention on tensor cores under the host executor: near softmax in f64 within what rounding weights to bf16 costs, and bit for bit
-// the same by leaf, by row and by shared leaf, for any chunking, company, page size, number of warps and order of threads.
+// Attention on tensor cores, wherever it runs (launches.hpp): near softmax in f64 within what rounding weights to bf16 costs, and bit
+// for bit the same by leaf, by row and by shared leaf, for any chunking, company, page size, number of warps and order of threads.
 #include <cmath>
 #include <cstring>
 #include <vector>
 
-#include "catch.hpp"
+#include "launches.hpp"
 #include "verbatim/kernel/mma_attention_shared.hpp"
-#include "verbatim/simt/host_grid.hpp"
 
 using namespace verbatim;
 using namespace verbatim::kernel;
+using namespace kernel_tests;
 
 namespace {
-
-template <class Params> void on_host(Params const& p, std::uint64_t seed) {
-  simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, seed);
-}
 
 struct chunk {
   int sequence, first, rows;   ///< positions [first, first + rows)
 };
 /// What a step gave: outputs of (chunk, row), side by side, and, where leaves were stored, what each leaf that a row sees gave it, in f32.
 struct result {
-  std::vector<bf16> out;
+  buffer<bf16> out;
   std::vector<std::vector<float>> leaves;
 };
 enum class form { split, split_by_one_warp, rows, rows_by_eight_warps, shared };
@@ -53,7 +49,7 @@ template <int D> struct problem {
   result attend(std::vector<chunk> const& chunks, int page, form how, std::uint64_t seed, bool samples = false) const {
     int const count = int(chunks.size());
     int total = 0, most = 0, furthest = 0;
-    std::vector<int> first_row, rows, first_position, positions;
+    buffer<int> first_row, rows, first_position, positions;
     for (auto const& c : chunks) {
       first_row.push_back(total), rows.push_back(c.rows), first_position.push_back(c.first);
       for (int r = 0; r < c.rows; ++r) positions.push_back(c.first + r);
@@ -61,9 +57,9 @@ template <int D> struct problem {
     }
     // Pages are scattered; what no token was written to, and the ids of what no row sees, are of no use.
     int const pages_each = (furthest + page - 1) / page + 1, unseen = 1 << 28;
-    std::vector<int> pages(std::size_t(count * pages_each), unseen);
+    buffer<int> pages(std::size_t(count * pages_each), unseen);
     std::size_t const cells = std::size_t(count * pages_each * page * kv_heads * D);
-    std::vector<bf16> keys(cells, to_bf16(NAN)), values = keys, q(std::size_t(total * heads * D)), out(q.size(), to_bf16(99));
+    buffer<bf16> keys(cells, to_bf16(NAN)), values = keys, q(std::size_t(total * heads * D)), out(q.size(), to_bf16(99));
     paged_kv<bf16> const kv{{keys.data(), cells}, {values.data(), cells}, page, kv_heads, D};
     std::vector<decoding_sequence> of;
     for (int c = 0; c < count; ++c) {
@@ -84,26 +80,25 @@ template <int D> struct problem {
             q[std::size_t(((first_row[std::size_t(c)] + r) * heads + h) * D + d)] = to_bf16(query(at.sequence, at.first + r, h, d));
       of.push_back({mine, at.first + at.rows});
     }
-    auto const span = [](auto& v) { return global<std::remove_reference_t<decltype(v[0])>>{v.data(), v.size()}; };
-    auto const ints = [](std::vector<int> const& v) { return global<int const>{v.data(), v.size()}; };
+    auto const ints = [](buffer<int> const& v) { return span_of(v); };
     int const max_leaves = (furthest + leaf - 1) / leaf + 1;   // one more than needed, as under a graph
-    std::vector<float> partial(std::size_t(total * heads * max_leaves * (D + 2)), NAN);
-    attention_params<bf16> const p{{q.data(), q.size()}, span(out), kv, {ints(first_row), ints(rows), ints(first_position), ints(pages), count, pages_each},
-                                   heads, total, leaf, window, most, max_leaves, span(partial)};
-    if (how == form::rows) on_host(mma_row_attention<D>{p}, seed);
-    if (how == form::rows_by_eight_warps) on_host(mma_row_attention<D, 8, 3>{p}, seed);
-    if (how == form::split) on_host(mma_split_attention<D>{p, {}}, seed);
-    if (how == form::split_by_one_warp) on_host(mma_split_attention<D, 1, 2>{p, {}}, seed);
+    buffer<float> partial(std::size_t(total * heads * max_leaves * (D + 2)), NAN);
+    attention_params<bf16> const p{{q.data(), q.size()}, span_of(out), kv, {ints(first_row), ints(rows), ints(first_position), ints(pages), count, pages_each},
+                                   heads, total, leaf, window, most, max_leaves, span_of(partial)};
+    if (how == form::rows) launch(mma_row_attention<D>{p}, seed);
+    if (how == form::rows_by_eight_warps) launch(mma_row_attention<D, 8, 3>{p}, seed);
+    if (how == form::split) launch(mma_split_attention<D>{p, {}}, seed);
+    if (how == form::split_by_one_warp) launch(mma_split_attention<D, 1, 2>{p, {}}, seed);
     if (how == form::shared) {
-      std::vector<shared_run> runs(of.size() + 1);   // one more than needed
-      std::vector<int> members(of.size()), leaves_of(of.size());
+      buffer<shared_run> runs(of.size() + 1);   // one more than needed
+      buffer<int> members(of.size()), leaves_of(of.size());
       runs.resize(std::size_t(find_shared_prefixes(of.data(), count, page, leaf, runs.data(), members.data(), leaves_of.data())) + 1);
       REQUIRE(runs.size() > 1);
       global<shared_run const> const all{runs.data(), runs.size()};
-      on_host(mma_shared_attention<D>{p, all, ints(members), count}, seed);
-      on_host(mma_split_attention<D>{p, ints(leaves_of)}, seed + 1);
+      launch(mma_shared_attention<D>{p, all, ints(members), count}, seed);
+      launch(mma_split_attention<D>{p, ints(leaves_of)}, seed + 1);
     }
-    if (how != form::rows && how != form::rows_by_eight_warps) on_host(merge_attention<bf16, D>{p, ints(positions)}, seed);
+    if (how != form::rows && how != form::rows_by_eight_warps) launch(merge_attention<bf16, D>{p, ints(positions)}, seed);
     result r{out, {}};
     if (how == form::rows || how == form::rows_by_eight_warps) return r;
     for (int row = 0; row < total; ++row)
@@ -144,7 +139,7 @@ template <int D> struct problem {
   }
 };
 
-template <class T> bool same(std::vector<T> const& a, std::vector<T> const& b) {
+template <class T, class A> bool same(std::vector<T, A> const& a, std::vector<T, A> const& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 bool same(std::vector<std::vector<float>> const& a, std::vector<std::vector<float>> const& b) {
@@ -222,12 +217,14 @@ struct made_leaf {
 }  // namespace
 
 TEST_CASE("attention on tensor cores: exact within bounds, and the same bits in every form; leaves of 64, head_dim 64") {
+  if (!can_launch()) return;
   check(problem<64>{.heads = 6, .kv_heads = 2, .leaf = 64, .window = 0, .common = 130}, 150);
   check(problem<64>{.heads = 4, .kv_heads = 1, .leaf = 64, .window = 75, .common = 128, .sharpness = 4}, 140);
   check(problem<64>{.heads = 20, .kv_heads = 1, .leaf = 64, .window = 0, .common = 64}, 70);   // a row fills more than a tile
 }
 
 TEST_CASE("attention on tensor cores: exact within bounds, and the same bits in every form; leaves of 256, head_dim 128") {
+  if (!can_launch()) return;
   check(problem<128>{.heads = 2, .kv_heads = 1, .leaf = 256, .window = 0, .common = 256}, 290);
   check(problem<128>{.heads = 3, .kv_heads = 3, .leaf = 256, .window = 100, .common = 256, .sharpness = 13}, 262);
 }
@@ -244,12 +241,14 @@ TEST_CASE("attention on tensor cores: batches may be large, and prompts long") {
 }
 
 TEST_CASE("attention on tensor cores: rounded weights add up to one") {
+  if (!can_launch()) return;
   problem<64> const p{.heads = 2, .kv_heads = 1, .leaf = 64, .window = 0, .common = 0, .sharpness = 0.3f, .kind = problem<64>::ones};
   auto const out = p.attend({{0, 0, 150}}, 16, form::rows, 0).out;
   for (std::size_t i = 32 * 2 * 64; i < out.size(); ++i) REQUIRE(to_float(out[i]) == 1);
 }
 
 TEST_CASE("attention on tensor cores: what is scaled to nothing leaves a zero without a sign") {
+  if (!can_launch()) return;
   problem<64> const p{.heads = 1, .kv_heads = 1, .leaf = 256, .window = 0, .common = 0, .kind = problem<64>::spike};
   auto const together = p.attend({{0, 120, 20}}, 16, form::split, 0).leaves[7], alone = p.attend({{0, 127, 1}}, 16, form::split, 0).leaves[0];
   for (std::size_t d = 0; d < 64; ++d) {

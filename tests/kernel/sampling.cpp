@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "catch.hpp"
+#include "launches.hpp"
 #include "verbatim/kernel/sampling.hpp"
 #include "verbatim/sampling/chain.hpp"
 #include "verbatim/sampling/gumbel.hpp"
@@ -15,10 +15,10 @@
 #include "verbatim/sampling/temperature.hpp"
 #include "verbatim/sampling/top_k.hpp"
 #include "verbatim/sampling/top_p.hpp"
-#include "verbatim/simt/host_grid.hpp"
 
 using namespace verbatim;
 using namespace verbatim::kernel;
+using namespace kernel_tests;
 
 namespace {
 
@@ -48,25 +48,23 @@ struct cuts {
 };
 
 /// Rows that differ from the host's.
-int differences(std::vector<float> const& logits, int vocabulary, std::vector<wanted_row> const& wanted, cuts how, std::uint64_t order) {
+int differences(buffer<float> const& logits, int vocabulary, std::vector<wanted_row> const& wanted, cuts how, std::uint64_t order) {
   int const rows = int(wanted.size());
-  std::vector<sampling_row> jobs;
+  buffer<sampling_row> jobs;
   for (auto const& w : wanted) jobs.push_back(job_of(w));
-  std::vector<sampling_result> results(wanted.size());
-  std::vector<float> of_row(wanted.size());
-  std::vector<unsigned> arrived(wanted.size());
+  buffer<sampling_result> results(wanted.size());
+  buffer<float> of_row(wanted.size());
+  buffer<unsigned> arrived(wanted.size());
   std::size_t const pieces = wanted.size() * std::size_t(how.pieces);
-  std::vector<drawn_piece> drawn(pieces);
-  std::vector<summed_piece> summed(pieces);
-  sampling_work p{{logits.data(), logits.size()}, {jobs.data(), jobs.size()}, {results.data(), results.size()}, {}, {drawn.data(), pieces}, {summed.data(), pieces},
-                    {arrived.data(), arrived.size()}, rows, vocabulary, how.pieces, how.room};
-  auto const launch = [&](auto const& kernel) { simt::launch(shape_of(kernel), [&](simt::host_grid g) { run(g, kernel); }, order++); };
+  buffer<drawn_piece> drawn(pieces);
+  buffer<summed_piece> summed(pieces);
+  sampling_work p{span_of(logits), span_of(jobs), span_of(results), {}, span_of(drawn), span_of(summed), span_of(arrived), rows, vocabulary, how.pieces, how.room};
   if (std::ranges::any_of(jobs, [&](sampling_row const& w) { return truncates(w, vocabulary); })) {
-    p.cuts = {of_row.data(), of_row.size()};
-    launch(sample_cuts{p});
+    p.cuts = span_of(of_row);
+    launch(sample_cuts{p}, order++);
   }
-  launch(sample_draws{p});
-  launch(sample_sums{p});
+  launch(sample_draws{p}, order++);
+  launch(sample_sums{p}, order);
   int different = int(wanted.size() - std::size_t(std::ranges::count(arrived, 0u)));
   for (std::size_t r = 0; r < wanted.size(); ++r) {
     wanted_row const& w = wanted[r];
@@ -90,9 +88,9 @@ struct random_rows {
   explicit random_rows(unsigned seed) : random(seed) {}
   int below(int n) { return int(random() % unsigned(n)); }
 
-  std::vector<float> logits(int rows, int vocabulary) {
+  buffer<float> logits(int rows, int vocabulary) {
     std::normal_distribution<float> normal(0, 1);
-    std::vector<float> all;
+    buffer<float> all;
     for (int r = 0; r < rows; ++r) {
       float const spread = below(3) ? 3.0f : 0.01f, shift = below(4) ? 0.0f : 30.0f;
       bool const coarse = below(4) == 0;   // many equal logits
@@ -137,15 +135,18 @@ void check(int vocabulary, int rows, unsigned seed, std::vector<cuts> const& way
 }  // namespace
 
 TEST_CASE("device sampling: small rows, whose sums are tails") {
+  if (!can_launch()) return;
   for (int vocabulary : {1, 2, 17, 127, 128, 129, 200}) check(vocabulary, 24, unsigned(vocabulary), {{.room = 1}, {.pieces = 3, .room = 0}});
 }
 TEST_CASE("device sampling: larger rows, cut into pieces") {
+  if (!can_launch()) return;
   check(1000, 64, 1, {{7, 2}});
   check(5003, 8, 2, {{1, 10}, {3, 2}});   // a block has 2048 ids at a time
   check(16411, 3, 3, {{2, 33}, {9, 4}});
   for (int rows : {1, 2, 3, 5, 8}) check(300, rows, unsigned(rows), {{.pieces = 2, .room = 1}});
 }
 TEST_CASE("device sampling: every combination of stages") {
+  if (!can_launch()) return;
   int const vocabulary = 700;
   random_rows random(4);
   std::vector<wanted_row> wanted;
@@ -160,9 +161,10 @@ TEST_CASE("device sampling: every combination of stages") {
   CHECK(differences(random.logits(int(wanted.size()), vocabulary), vocabulary, wanted, {.pieces = 4, .room = 2}, 6) == 0);
 }
 TEST_CASE("device sampling: thresholds far from the peak, and among equals") {
+  if (!can_launch()) return;
   float const inf = std::numeric_limits<float>::infinity();
   int const vocabulary = 1500, rows = 6;
-  std::vector<float> logits(std::size_t(rows * vocabulary));
+  buffer<float> logits(std::size_t(rows * vocabulary));
   std::vector<wanted_row> wanted(static_cast<std::size_t>(rows));
   for (int i = 0; i < vocabulary; ++i) {
     auto const at = [&](int r) -> float& { return logits[std::size_t(r * vocabulary + i)]; };
@@ -179,10 +181,11 @@ TEST_CASE("device sampling: thresholds far from the peak, and among equals") {
   for (int room : {0, 1, 3}) CHECK(differences(logits, vocabulary, wanted, {.pieces = 2, .room = room}, 7) == 0);
 }
 TEST_CASE("device sampling: rows that are no distribution give no token") {
+  if (!can_launch()) return;
   float const inf = std::numeric_limits<float>::infinity();
   int const vocabulary = 100;
   for (int stages = 0; stages < 8; ++stages) {
-    std::vector<float> logits(std::size_t(8 * vocabulary), 0.5f);
+    buffer<float> logits(std::size_t(8 * vocabulary), 0.5f);
     logits[3] = std::nanf("");
     logits[std::size_t(vocabulary + 99)] = inf;
     for (int i = 0; i < vocabulary; ++i) logits[std::size_t(2 * vocabulary + i)] = -inf;

@@ -1,22 +1,18 @@
-// Attention kernels under the host executor: near softmax in f64, and bit for bit the same by leaf and by row, for any batch,
+// Attention kernels, wherever they run (launches.hpp): near softmax in f64, and bit for bit the same by leaf and by row, for any batch,
 // chunking, page size, number of queries in a block and order of threads; with windows and with groups that fill no block.
 #include <cmath>
 #include <cstring>
 #include <random>
 #include <vector>
 
-#include "catch.hpp"
+#include "launches.hpp"
 #include "verbatim/kernel/attention.hpp"
-#include "verbatim/simt/host_grid.hpp"
 
 using namespace verbatim;
 using namespace verbatim::kernel;
+using namespace kernel_tests;
 
 namespace {
-
-template <class Params> void on_host(Params const& p, std::uint64_t seed) {
-  simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, seed);
-}
 
 struct chunk {
   int sequence, first, rows;   ///< positions [first, first + rows)
@@ -33,9 +29,9 @@ template <class T, int D> struct problem {
   }
 
   /// The outputs of chunks, run together as one step: a vector per (chunk, row), side by side.
-  template <int Queries> std::vector<T> attend(std::vector<chunk> const& chunks, int page, bool split, std::uint64_t seed) const {
+  template <int Queries> buffer<T> attend(std::vector<chunk> const& chunks, int page, bool split, std::uint64_t seed) const {
     int const count = int(chunks.size()), pages_each = (std::max(length[0], length[1]) + page - 1) / page;
-    std::vector<int> first_row, rows, first_position, positions, pages(std::size_t(count * pages_each));
+    buffer<int> first_row, rows, first_position, positions, pages(std::size_t(count * pages_each));
     int total = 0, most = 0, furthest = 0;
     for (auto const& c : chunks) {
       first_row.push_back(total), rows.push_back(c.rows), first_position.push_back(c.first);
@@ -44,7 +40,7 @@ template <class T, int D> struct problem {
     }
     // Each chunk has pages of its own, scattered; what no token was written to is NaN.
     std::size_t const cells = std::size_t(count * pages_each * page * kv_heads * D);
-    std::vector<T> keys(cells, from_float<T>(NAN)), values = keys, q(std::size_t(total * heads * D)), out(q.size(), from_float<T>(99));
+    buffer<T> keys(cells, from_float<T>(NAN)), values = keys, q(std::size_t(total * heads * D)), out(q.size(), from_float<T>(99));
     paged_kv<T> const kv{{keys.data(), cells}, {values.data(), cells}, page, kv_heads, D};
     for (int i = 0; i < count * pages_each; ++i) pages[std::size_t(i)] = count * pages_each - 1 - i;
     for (int c = 0; c < count; ++c) {
@@ -60,17 +56,16 @@ template <class T, int D> struct problem {
           for (int d = 0; d < D; ++d)
             q[std::size_t(((first_row[std::size_t(c)] + r) * heads + h) * D + d)] = from_float<T>(value(3, at.sequence, at.first + r, h, d));
     }
-    auto const span = [](auto& v) { return global<std::remove_reference_t<decltype(v[0])>>{v.data(), v.size()}; };
-    auto const ints = [](std::vector<int> const& v) { return global<int const>{v.data(), v.size()}; };
+    auto const ints = [](buffer<int> const& v) { return span_of(v); };
     int const max_leaves = (furthest + leaf - 1) / leaf + 1;   // one more than needed, as under a graph
-    std::vector<float> partial(std::size_t(total * heads * max_leaves * (D + 2)), NAN);
-    attention_params<T> const p{{q.data(), q.size()}, span(out), kv, {ints(first_row), ints(rows), ints(first_position), ints(pages), count, pages_each},
-                                heads, total, leaf, window, most, max_leaves, span(partial)};
+    buffer<float> partial(std::size_t(total * heads * max_leaves * (D + 2)), NAN);
+    attention_params<T> const p{{q.data(), q.size()}, span_of(out), kv, {ints(first_row), ints(rows), ints(first_position), ints(pages), count, pages_each},
+                                heads, total, leaf, window, most, max_leaves, span_of(partial)};
     if (split) {
-      on_host(split_attention<T, Queries, D>{p}, seed);
-      on_host(merge_attention<T, D>{p, ints(positions)}, seed);
+      launch(split_attention<T, Queries, D>{p}, seed);
+      launch(merge_attention<T, D>{p, ints(positions)}, seed);
     } else {
-      on_host(row_attention<T, Queries, D>{p}, seed);
+      launch(row_attention<T, Queries, D>{p}, seed);
     }
     return out;
   }
@@ -104,7 +99,7 @@ template <class T, int D> void check(problem<T, D> const& p, double bound) {
         worst = std::max(worst, std::abs(p.exact(0, position, h, c) - double(to_float(expected[std::size_t(position) * row + std::size_t(h * D + c)]))));
   INFO("worst error " << worst);
   CHECK(worst <= bound);
-  auto const same = [&](std::vector<T> const& got, std::vector<chunk> const& chunks) {
+  auto const same = [&](buffer<T> const& got, std::vector<chunk> const& chunks) {
     std::size_t at = 0;
     for (auto const& c : chunks) {
       std::size_t const from = std::size_t((c.sequence ? p.length[0] : 0) + c.first) * row, n = std::size_t(c.rows) * row;
@@ -130,6 +125,7 @@ template <class T, int D> void check(problem<T, D> const& p, double bound) {
 }  // namespace
 
 TEST_CASE("attention by leaf and by row: exact within bounds, and the same bits however it was batched, f32") {
+  if (!can_launch()) return;
   check(problem<float, 32>{4, 2, 16, 0, {41, 13}}, 2e-6);
   check(problem<float, 32>{3, 1, 32, 20, {70, 9}}, 2e-6);   // a window that begins within a leaf
 }
@@ -142,5 +138,6 @@ TEST_CASE("attention by row: prompts may be long") {
 }
 
 TEST_CASE("attention by leaf and by row: exact within bounds, and the same bits however it was batched, bf16") {
+  if (!can_launch()) return;
   check(problem<bf16, 64>{6, 2, 32, 0, {37, 11}}, 0x1p-8);   // results are below 1.5: half a unit of bf16
 }

@@ -1,45 +1,23 @@
-// Row-wise kernels, norms, rotary embedding with append, and linears under the host executor: against plain references, and bit
-// for bit over rows, page sizes, which linear ran, and orders of threads. Elementwise kernels have the bits of the CPU backend.
+// Row-wise kernels, norms, rotary embedding with append, and linears, wherever they run (launches.hpp): against plain references, and
+// bit for bit over rows, page sizes, which linear ran, and orders of threads. Elementwise kernels have the bits of the CPU backend.
 #include <cmath>
 #include <cstring>
 #include <random>
 #include <vector>
 
-#include "catch.hpp"
+#include "launches.hpp"
 #include "verbatim/backend/cpu/norm.hpp"
 #include "verbatim/backend/cpu/rope.hpp"
 #include "verbatim/kernel/linear.hpp"
 #include "verbatim/kernel/rms_norm.hpp"
 #include "verbatim/kernel/rope_append.hpp"
 #include "verbatim/kernel/rowwise.hpp"
-#include "verbatim/simt/host_grid.hpp"
 
 using namespace verbatim;
 using namespace verbatim::kernel;
+using namespace kernel_tests;
 
 namespace {
-
-template <class Params> void on_host(Params const& p, std::uint64_t seed = 0) {
-  simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, seed);
-}
-/// Aligned as device memory is.
-template <class T> struct memory {
-  explicit memory(std::size_t n, T fill = {}) : values(n + 16, fill), size(n) {}
-  T* data() { return reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(values.data()) + 15) / 16 * 16); }
-  T& operator[](std::size_t i) { return data()[i]; }
-  operator global<T>() { return {data(), size}; }
-  operator global<T const>() requires(!std::is_const_v<T>) { return {data(), size}; }
-  std::vector<T> values;
-  std::size_t size;
-};
-template <class T> memory<T> random_values(std::size_t n, std::uint32_t seed, float scale = 1) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, scale);
-  memory<T> m(n);
-  for (std::size_t i = 0; i < n; ++i) m[i] = from_float<T>(normal(random));
-  return m;
-}
-template <class T> bool same(T const* a, T const* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(T)) == 0; }
 
 template <class T> void check_rowwise() {
   int const rows = 3, width = 200;
@@ -47,7 +25,7 @@ template <class T> void check_rowwise() {
   memory<token> ids(3);
   ids[0] = 6, ids[1] = 0, ids[2] = 7;   // the last is none
   memory<T> y(rows * std::size_t(width), from_float<T>(9));
-  on_host(embedding_params<T>{table, ids, y, rows, width}, 5);
+  launch(embedding_params<T>{table, ids, y, rows, width}, 5);
   CHECK(same(y.data(), table.data() + 6 * width, std::size_t(width)));
   CHECK(same(y.data() + width, table.data(), std::size_t(width)));
   for (int i = 0; i < width; ++i) CHECK(to_float(y[std::size_t(2 * width + i)]) == 0);
@@ -55,7 +33,7 @@ template <class T> void check_rowwise() {
   sampled[0].id = 5, sampled[1].id = -1;
   memory<token> later(3);
   later[0] = ~0, later[1] = ~1, later[2] = ~2;   // the second is no token, the third no output
-  on_host(embedding_params<T>{table, later, y, rows, width, sampled}, 5);
+  launch(embedding_params<T>{table, later, y, rows, width, sampled}, 5);
   CHECK(same(y.data(), table.data() + 5 * width, std::size_t(width)));
   for (int i = width; i < 3 * width; ++i) CHECK(to_float(y[std::size_t(i)]) == 0);
 
@@ -63,7 +41,7 @@ template <class T> void check_rowwise() {
   auto x = random_values<T>(rows * 208, 2), z = random_values<T>(rows * 208, 3);
   auto expected = x;
   for (int r = 0; r < rows; ++r) cpu::add<cpu::scalar>(expected.data() + r * 208, z.data() + r * 208, 208);
-  on_host(add_params<T>{x, z, rows, 208}, 5);
+  launch(add_params<T>{x, z, rows, 208}, 5);
   CHECK(same(x.data(), expected.data(), rows * 208));
 
   auto gate_up = random_values<T>(rows * 2 * 208, 4, 3);
@@ -71,7 +49,7 @@ template <class T> void check_rowwise() {
   for (int r = 0; r < rows; ++r)
     for (int i = 0; i < 208; i += tree_lanes)
       cpu::silu_mul<T>(V::load(gate_up.data() + r * 416 + i), V::load(gate_up.data() + r * 416 + 208 + i)).store(wanted.data() + r * 208 + i);
-  on_host(silu_mul_params<T>{gate_up, out, rows, 208}, 5);
+  launch(silu_mul_params<T>{gate_up, out, rows, 208}, 5);
   CHECK(same(out.data(), wanted.data(), rows * 208));
 }
 
@@ -80,7 +58,7 @@ template <class T> void check_norm(int width, float bound) {
   auto x = random_values<T>(std::size_t(rows * stride), 6, 4);
   auto w = random_values<float>(std::size_t(width), 7);
   memory<T> y(x.size), alone(x.size), shuffled(x.size);
-  on_host(rms_norm_params<T>{x, w, y, rows, width, stride, 1e-6f});
+  launch(rms_norm_params<T>{x, w, y, rows, width, stride, 1e-6f});
   double worst = 0;
   for (int r = 0; r < rows; ++r) {
     double squares = 0;
@@ -89,12 +67,12 @@ template <class T> void check_norm(int width, float bound) {
       double const exact = double(w[std::size_t(i)]) * double(to_float(x[std::size_t(r * stride + i)])) / std::sqrt(squares / width + 1e-6);
       worst = std::max(worst, std::abs(exact - double(to_float(y[std::size_t(r * stride + i)]))) / (std::abs(exact) + 1e-30));
     }
-    on_host(rms_norm_params<T>{{x.data() + r * stride, std::size_t(width)}, w, {alone.data() + r * stride, std::size_t(width)}, 1, width, stride, 1e-6f}, std::uint64_t(r + 1));
+    launch(rms_norm_params<T>{{x.data() + r * stride, std::size_t(width)}, w, {alone.data() + r * stride, std::size_t(width)}, 1, width, stride, 1e-6f}, std::uint64_t(r + 1));
   }
   INFO("width " << width << ", worst relative error " << worst);
   CHECK(worst <= double(bound));
   CHECK(same(y.data(), alone.data(), x.size));
-  on_host(rms_norm_params<T>{x, w, x, rows, width, stride, 1e-6f}, 9);   // in place
+  launch(rms_norm_params<T>{x, w, x, rows, width, stride, 1e-6f}, 9);   // in place
   for (int r = 0; r < rows; ++r) CHECK(same(y.data() + r * stride, x.data() + r * stride, std::size_t(width)));
 }
 
@@ -110,9 +88,9 @@ template <class T> void check_rope(int page) {
   std::size_t const cells = std::size_t(2 * pages_each + 1) * std::size_t(page * kv_heads * d);
   memory<T> keys(cells, from_float<T>(7)), values(cells, from_float<T>(7));
   paged_kv<T> kv{keys, values, page, kv_heads, d};
-  on_host(rope_table_params<T>{positions, frequencies, cosine, sine, rows, half}, 2);
+  launch(rope_table_params<T>{positions, frequencies, cosine, sine, rows, half}, 2);
   auto queries = random_values<T>(std::size_t(rows * heads * d), 9);
-  on_host(rope_append_params<T>{qkv, queries, cosine, sine, positions, of, {none, none, none, pages, 2, pages_each}, kv, rows, heads}, 3);
+  launch(rope_append_params<T>{qkv, queries, cosine, sine, positions, of, {none, none, none, pages, 2, pages_each}, kv, rows, heads}, 3);
   for (int r = 0; r < rows; ++r) {
     std::vector<float> c(16), s(16);
     cpu::rope_row<T>(frequencies.data(), half, positions[std::size_t(r)], c.data(), s.data());
@@ -135,7 +113,7 @@ template <class T, class Out, class Kernel> memory<Out> multiply(linear_params<T
   memory<Out> y(std::size_t(p.rows * p.outputs), from_float<Out>(77));
   Kernel k{p};
   k.y = y;
-  on_host(k, seed);
+  launch(k, seed);
   return y;
 }
 
@@ -168,11 +146,13 @@ template <class T, class Out> void check_linear(int rows, int outputs, int k, bo
 }  // namespace
 
 TEST_CASE("embedding, addition and the SiLU gate have the bits of the CPU backend") {
+  if (!can_launch()) return;
   check_rowwise<float>();
   check_rowwise<bf16>();
 }
 
 TEST_CASE("RMS norm is near the exact one, and the same alone, in company and in place") {
+  if (!can_launch()) return;
   for (int width : {8, 64, 128, 264, 896, 2056}) {
     check_norm<float>(width, 4e-7f);
     check_norm<bf16>(width, 0x1p-8f + 0x1p-8f);   // two roundings to eight bits
@@ -180,10 +160,12 @@ TEST_CASE("RMS norm is near the exact one, and the same alone, in company and in
 }
 
 TEST_CASE("rotary embedding has the bits of the CPU backend and appends to pages of any size") {
+  if (!can_launch()) return;
   for (int page : {1, 3, 16, 64}) check_rope<float>(page), check_rope<bf16>(page);
 }
 
 TEST_CASE("linears for few and for many rows have the same bits, near the exact product") {
+  if (!can_launch()) return;
   check_linear<float, float>(9, 20, 8, true, 1e-6f);
   check_linear<float, float>(3, 17, 1100, false, 1e-6f);
   check_linear<bf16, bf16>(9, 33, 264, true, 0x1p-9f + 1e-6f);

@@ -1,44 +1,19 @@
-// The linear layer for Hopper under the host executor: near the exact product within what its tree of sums can lose, and the same bits
+// The linear layer for Hopper, wherever it runs (launches.hpp): near the exact product within what its tree of sums can lose, and the same bits
 // for any number of rows, tile, split over blocks, company and order of threads and copies. Tiles hold every weight, once.
 #include <cmath>
 #include <cstring>
 #include <random>
 #include <vector>
 
-#include "catch.hpp"
+#include "launches.hpp"
 #include "verbatim/kernel/sm90/merge.hpp"
-#include "verbatim/simt/host_sm90.hpp"
 
 using namespace verbatim;
 using namespace verbatim::kernel;
 using namespace verbatim::kernel::sm90;
+using namespace kernel_tests;
 
 namespace {
-
-/// Aligned as device memory is.
-template <class T> struct memory {
-  explicit memory(std::size_t n, T fill = {}) : values(n + 16, fill), size(n) {}
-  T* data() { return reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(values.data()) + 15) / 16 * 16); }
-  T& operator[](std::size_t i) { return data()[i]; }
-  operator global<T>() { return {data(), size}; }
-  operator global<T const>() { return {data(), size}; }
-  std::vector<T> values;
-  std::size_t size;
-};
-template <class T> memory<T> random_values(std::size_t n, std::uint32_t seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0, 1);
-  memory<T> m(n);
-  for (std::size_t i = 0; i < n; ++i) m[i] = from_float<T>(normal(random));
-  return m;
-}
-template <class T> bool same(T const* a, T const* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(T)) == 0; }
-template <class Params> void plain(Params const& p, std::uint64_t seed = 0) {
-  simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, seed);
-}
-template <class Params> void on_host(Params const& p, std::uint64_t seed = 0) {
-  simt::launch_sm90(shape_of(p), [&](simt::host_sm90_grid g) { run(g, p); }, seed);
-}
 
 /// One multiplication, of which any rows can be computed by any kernel.
 template <class Out> struct product_of {
@@ -52,13 +27,13 @@ template <class Out> struct product_of {
       : rows(rows_), outputs(outputs_), k(k_), with_bias(with_bias_), with_residual(with_residual_), x(random_values<bf16>(std::size_t(rows_ * k_), 1)),
         w(random_values<bf16>(std::size_t(outputs_ * k_), 2)), tiles(weight_elements(outputs_, k_)), bias(random_values<float>(std::size_t(outputs_), 3)),
         residual(random_values<Out>(std::size_t(rows_ * outputs_), 4)) {
-    plain(tile_weights{{w, tiles, outputs, k}});
+    launch(tile_weights{{w, tiles, outputs, k}});
   }
   /// Rows [first, first + count). Activations of rows that are not there are NaN.
   template <int Rows, int Groups> memory<Out> compute(int first, int count, int leaves_each, std::uint64_t seed) {
     int const groups = groups_for(count, Rows);
     memory<bf16> xs(activation_elements(groups, k));
-    plain(tile_activations{{{x.data() + first * k, std::size_t(count * k)}, xs, count, k}, groups});
+    launch(tile_activations{{{x.data() + first * k, std::size_t(count * k)}, xs, count, k}, groups});
     for (int r = count; r < groups * group_rows; ++r)
       for (int i = 0; i < k; ++i) xs[activation_pack(r, i, groups) * 8 + std::size_t(i % 8)] = bf16{0x7fc0};
     memory<Out> y(std::size_t(count * outputs), from_float<Out>(77));
@@ -66,8 +41,8 @@ template <class Out> struct product_of {
     verbatim::kernel::sm90::linear_params<Out> p{xs, tiles, {}, {}, y, partial, count, outputs, k, groups, leaves_each};
     if (with_bias) p.bias = bias;
     if (with_residual) p.residual = {residual.data() + first * outputs, std::size_t(count * outputs)};
-    on_host(linear<Out, Rows, Groups>{p}, seed);
-    if (leaves_each > 0) plain(merge_leaves<Out>{p}, seed);
+    launch(linear<Out, Rows, Groups>{p}, seed);
+    if (leaves_each > 0) launch(merge_leaves<Out>{p}, seed);
     return y;
   }
   /// The worst error beyond what is allowed, which must not be positive. A leaf is a chain of fma, leaves are added: each of at most
@@ -116,11 +91,12 @@ template <class Out> void check_bits() {
 }  // namespace
 
 TEST_CASE("weights go to tiles and come back, and tiles end with zeros") {
+  if (!can_launch()) return;
   for (auto [rows, k] : {std::pair{64, 64}, {1, 8}, {65, 72}, {200, 136}}) {
     auto w = random_values<bf16>(std::size_t(rows * k), 5);
     memory<bf16> tiles(weight_elements(rows, k)), back(w.size, bf16{0x7fc2});
-    plain(tile_weights{{w, tiles, rows, k}}, 3);
-    plain(untile_weights{{{tiles, back, rows, k}}}, 4);
+    launch(tile_weights{{w, tiles, rows, k}}, 3);
+    launch(untile_weights{{{tiles, back, rows, k}}}, 4);
     CHECK(same(w.data(), back.data(), w.size));
     std::size_t zeros = 0, others = 0;
     for (std::size_t i = 0; i < tiles.size; ++i) (tiles[i].bits == 0 ? zeros : others) += 1;
@@ -154,6 +130,7 @@ TEST_CASE("a thread has the elements of a result that PTX says") {
 }
 
 TEST_CASE("a product is near the exact one, with bias, residual and edges of every kind") {
+  if (!can_launch()) return;
   SECTION("one tile") {
     product_of<float> p(8, 64, 64, false, false);
     auto y = p.compute<8, 1>(0, 8, 0, 0);
@@ -178,11 +155,13 @@ TEST_CASE("a product is near the exact one, with bias, residual and edges of eve
 
 // In f32 too: there the order in which leaves are added shows, which bf16 mostly rounds away.
 TEST_CASE("bits depend on a row of x and a row of w alone") {
+  if (!can_launch()) return;
   check_bits<bf16>();
   check_bits<float>();
 }
 
 TEST_CASE("many tiles of rows are dealt out once each") {
+  if (!can_launch()) return;
   product_of<float> p(75, 200, 64, false, false);   // ten tiles of rows: a band of eight and one of two, by four and by two columns
   auto y = p.compute<8, 1>(0, 75, 0, 0), z = p.compute<8, 2>(0, 75, 0, 1);
   CHECK(p.excess(y) <= 0);
