@@ -71,7 +71,8 @@ class Runner:
     def __init__(self, a):
         self.a, self.deadline, self.parts, self.start = a, time.monotonic() + a.budget, [], time.monotonic()
         self.sampler, self.process = Sampler(), None
-        self.env = {**os.environ, "PYTHONUNBUFFERED": "1", "VERBATIM_SCHEDULES": os.environ.get("VERBATIM_SCHEDULES", "20")}
+        self.env = {**os.environ, "PYTHONUNBUFFERED": "1", "VERBATIM_SCHEDULES": os.environ.get("VERBATIM_SCHEDULES", "20"),
+                    "VERBATIM_SOURCE_DIR": str(HERE.parent)}   # programs that were built elsewhere find their models here
         self.peer_env = dict(self.env)   # PyTorch brings its own libraries
         folders = library_folders(a.python)
         if folders:

@@ -30,8 +30,11 @@ inline std::filesystem::path testdata() {
   return std::filesystem::path(VERBATIM_SOURCE_DIR) / "../shared/testdata";
 }
 
-/// The root of this repository.
-inline std::filesystem::path source_dir() { return VERBATIM_SOURCE_DIR; }
+/// The root of this repository: $VERBATIM_SOURCE_DIR for programs that were built elsewhere, else where it was when this was compiled.
+inline std::filesystem::path source_dir() {
+  if (char const* set = std::getenv("VERBATIM_SOURCE_DIR")) return set;
+  return VERBATIM_SOURCE_DIR;
+}
 
 /// All bytes of a file. A file that cannot be read fails the test.
 inline std::string read_bytes(std::filesystem::path const& path) {

@@ -1,4 +1,4 @@
-// The members of the engines that the conformance tests share.
+// The members of the engines that the conformance tests share, those of CPUs.
 #include "engines.hpp"
 
 #include "verbatim/engine/engine.ipp.hpp"
@@ -6,5 +6,3 @@
 template class verbatim::engine<test_engines::small_llama>;
 template class verbatim::engine<test_engines::small_qwen3>;
 template class verbatim::engine<test_engines::other_llama>;
-template class verbatim::engine<test_engines::emulated_llama_f32>;
-template class verbatim::engine<test_engines::emulated_llama_bf16>;

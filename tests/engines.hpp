@@ -1,6 +1,10 @@
-// The engines that tests share; instantiated once, in tests/engines.cpp.
+// The engines that tests share; instantiated once, in tests/engines.cpp and engines_device.cpp.
 #pragma once
+#include <map>
+
 #include "verbatim/backend/cuda/device.hpp"
+#include "verbatim/backend/cuda/emulator.hpp"
+#include "verbatim/cache/contiguous.hpp"
 #include "verbatim/cache/sliding.hpp"
 #include "verbatim/engine/engine.hpp"
 
@@ -20,14 +24,28 @@ struct other_llama : verbatim::pipeline<verbatim::cpu::native, verbatim::llama> 
   using linear = verbatim::cpu::dot_linear;
   using cache = verbatim::sliding<16>;
 };
-/// What runs on a GPU, with the host executor in its place.
-template <class T> struct emulated_llama : verbatim::pipeline<verbatim::cuda::emulated, verbatim::llama> {
-  using dtype = T;
-  using cache = verbatim::paged<16>;
-  static constexpr verbatim::numerics contract{verbatim::guarantee::batch_invariant, 64, verbatim::cuda::emulated::contract.k_leaf};   // short leaves, which small prompts share
+/// A device that counts, for all of its kind: how often a step of each shape came, and how often its kernels were enqueued one by one rather
+/// than replayed as a graph.
+template <class Device> struct watched : Device {
+  struct executor : Device::executor {
+    inline static std::map<verbatim::cuda::graph_key, long> steps{};
+    inline static long enqueued = 0;
+    template <class F> void replay(verbatim::cuda::graph_key const& key, F&& f) {
+      ++steps[key];
+      Device::executor::replay(key, [&] { ++enqueued, f(); });
+    }
+  };
 };
-using emulated_llama_f32 = emulated_llama<float>;
-using emulated_llama_bf16 = emulated_llama<verbatim::bf16>;
+/// The engines of a device: short leaves, which small prompts share, and small pages.
+template <class Device, class T, class Model = verbatim::llama, class Cache = verbatim::paged<16>> struct on_device : verbatim::pipeline<watched<Device>, Model> {
+  using dtype = T;
+  using cache = Cache;
+  static constexpr verbatim::numerics contract{verbatim::guarantee::batch_invariant, 64, Device::contract.k_leaf};
+};
+/// What runs on a GPU, with the host executor in its place.
+using emulated_llama_f32 = on_device<verbatim::cuda::emulated, float>;
+using emulated_llama_bf16 = on_device<verbatim::cuda::emulated, verbatim::bf16>;
+using emulated_runs = on_device<verbatim::cuda::emulated, verbatim::bf16, verbatim::llama, verbatim::contiguous<16>>;
 
 }  // namespace test_engines
 
@@ -36,3 +54,4 @@ extern template class verbatim::engine<test_engines::small_qwen3>;
 extern template class verbatim::engine<test_engines::other_llama>;
 extern template class verbatim::engine<test_engines::emulated_llama_f32>;
 extern template class verbatim::engine<test_engines::emulated_llama_bf16>;
+extern template class verbatim::engine<test_engines::emulated_runs>;

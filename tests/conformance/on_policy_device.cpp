@@ -9,9 +9,7 @@ using namespace schedules;
 namespace {
 
 template <class P> counts check(char const* type, int count, std::uint32_t seed) {
-  std::string config = config_of("llama", type);
-  config.replace(config.find("\"head_dim\":16"), 13, std::string(type) == "bfloat16" ? "\"head_dim\":64" : "\"head_dim\":32");
-  folder const model(config);
+  folder const model(config_of("llama", type, {.head_dim = device_head_dim(type)}));
   verbatim::engine<P> pass({.checkpoint = model.path(), .random_weights = true, .threads = 1, .max_batch = 4, .step_tokens = 64, .context = 200});
   std::mt19937 random(seed);
   counts n;

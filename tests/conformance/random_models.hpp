@@ -31,21 +31,28 @@ class folder {
   std::filesystem::path path_;
 };
 
+/// What a model is asked to be besides. Devices have kernels for heads of 32, 64 and 128.
+struct variant {
+  int head_dim = 16, hidden = 48;
+  bool tied = false;   ///< of architectures whose models are not, too
+};
 /// `architecture`: llama, mistral (a window of 100), qwen2 or qwen3; `type`: bfloat16 or float32.
-inline std::string config_of(std::string const& architecture, std::string const& type) {
+inline std::string config_of(std::string const& architecture, std::string const& type, variant const& v = {}) {
   std::string const common =
-      R"("vocab_size":300,"hidden_size":48,"intermediate_size":96,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,)"
-      R"("head_dim":16,"max_position_embeddings":1024,"rms_norm_eps":1e-6,"bos_token_id":1,"eos_token_id":2,)";
-  std::string const dtype = R"("dtype":")" + type + "\",";
-  auto const named = [&](char const* kind, char const* name, char const* more) {
+      R"("vocab_size":300,"hidden_size":)" + std::to_string(v.hidden) + R"(,"intermediate_size":96,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,)"
+      R"("head_dim":)" + std::to_string(v.head_dim) + R"(,"max_position_embeddings":1024,"rms_norm_eps":1e-6,"bos_token_id":1,"eos_token_id":2,)";
+  std::string const dtype = R"("dtype":")" + type + "\",", tied = v.tied ? R"("tie_word_embeddings":true)" : R"("tie_word_embeddings":false)";
+  auto const named = [&](char const* kind, char const* name, std::string const& more) {
     return "{" + dtype + common + R"("architectures":[")" + name + R"("],"model_type":")" + kind + "\"," + more + "}";
   };
   if (architecture == "llama")
-    return named("llama", "LlamaForCausalLM", R"("rope_theta":500000.0,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":128},"tie_word_embeddings":false)");
-  if (architecture == "mistral") return named("mistral", "MistralForCausalLM", R"("sliding_window":100,"rope_theta":10000.0,"tie_word_embeddings":false)");
+    return named("llama", "LlamaForCausalLM", R"("rope_theta":500000.0,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":128},)" + tied);
+  if (architecture == "mistral") return named("mistral", "MistralForCausalLM", R"("sliding_window":100,"rope_theta":10000.0,)" + tied);
   if (architecture == "qwen2") return named("qwen2", "Qwen2ForCausalLM", R"("rope_theta":1000000.0,"tie_word_embeddings":true)");
   return named("qwen3", "Qwen3ForCausalLM", R"("rope_theta":1000000.0,"tie_word_embeddings":true)");
 }
+/// The head dimension of models for a device: attention is by fma in f32 and on tensor cores in bf16.
+inline int device_head_dim(std::string const& type) { return type == "bfloat16" ? 64 : 32; }
 
 /// Calls f.template operator()<Pipeline>(architecture, type name) for each architecture in each arithmetic.
 template <class F> void for_each(F&& f) {

@@ -4,9 +4,11 @@
 #include "verbatim/kernel/mma_attention.hpp"
 
 VERBATIM_CUDA_KERNEL(verbatim::kernel::split_attention<float, 4, 32>);
+VERBATIM_CUDA_KERNEL(verbatim::kernel::split_attention<float, 16, 32>);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::row_attention<float, 4, 32>);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::row_attention<float, 16, 32>);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::split_attention<verbatim::bf16, 4, 64>);
+VERBATIM_CUDA_KERNEL(verbatim::kernel::split_attention<verbatim::bf16, 16, 64>);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::row_attention<verbatim::bf16, 4, 64>);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::row_attention<verbatim::bf16, 16, 64>);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::mma_split_attention<64, 1, 2>);
