@@ -19,6 +19,7 @@ struct stand_in {
   std::uint64_t refuses_up_to = 0;                // the first algorithm that the heuristic names does not take so few rows
   std::string fails;                              // the call that fails, as often as `failures` says
   int failures = 0;
+  std::set<std::pair<std::uint64_t, int>> refuses;   // rows and an algorithm that no check finds and a product meets
   int algorithm = -1;                             // of the last product
   std::uint64_t x_rows = 0, y_rows = 0;
   void const* bias = nullptr;
@@ -88,7 +89,7 @@ cublasStatus_t check(cublasLtHandle_t, cublasLtMatmulDesc_t, cublasLtMatrixLayou
 cublasStatus_t multiply(cublasLtHandle_t, cublasLtMatmulDesc_t d, void const*, void const*, cublasLtMatrixLayout_t, void const*, cublasLtMatrixLayout_t x, void const*,
                         void const*, cublasLtMatrixLayout_t, void*, cublasLtMatrixLayout_t y, cublasLtMatmulAlgo_t const* a, void*, std::size_t, cudaStream_t) {
   ++s.multiplied, s.algorithm = int(a->data[0]), s.x_rows = word(x), s.y_rows = word(y), s.bias = reinterpret_cast<void const*>(word(d));
-  return s.asked("multiply");
+  return s.refuses.count({s.x_rows, s.algorithm}) ? CUBLAS_STATUS_NOT_SUPPORTED : s.asked("multiply");
 }
 
 cuda::detail::library_functions const functions{create, end, describe, end, set, lay_out, end, set_layout, prefer, end, set_preference, choose, check, multiply};
@@ -143,6 +144,27 @@ TEST_CASE("library plans: an algorithm takes all rows of its range") {
     CHECK(s.algorithm == algorithm);
   }
   CHECK(plans.prepare(0, {.outputs = 72, .k = 128, .most_rows = 1}, 1023) == CUBLAS_STATUS_NOT_SUPPORTED);   // all want more workspace
+}
+
+TEST_CASE("library plans: rows that an algorithm refuses between those that were checked have the next one, and always") {
+  s = {};
+  s.refuses = {{40, 0}, {50, 0}, {50, 1}};
+  cuda::detail::library_plans plans(functions);
+  REQUIRE(plans.prepare(0, {.outputs = 64, .k = 128, .most_rows = 64}, 2048) == CUBLAS_STATUS_SUCCESS);
+  long const made = s.made, chosen = s.chosen, checked = s.checked;
+  for (int again = 0; again < 2; ++again)
+    for (auto [rows, algorithm] : {std::pair{39, 0}, {40, 1}, {41, 0}, {64, 0}, {33, 0}, {40, 1}}) {
+      CAPTURE(rows);
+      REQUIRE(product<bf16>(plans, rows, 64, 128) == CUBLAS_STATUS_SUCCESS);
+      CHECK(s.algorithm == algorithm);
+    }
+  CHECK(product<bf16>(plans, 50, 64, 128) == CUBLAS_STATUS_NOT_SUPPORTED);   // by all
+  CHECK(product<bf16>(plans, 51, 64, 128) == CUBLAS_STATUS_SUCCESS);
+  long const multiplied = s.multiplied;
+  s.fails = "multiply", s.failures = 1;   // for the moment: the next algorithm is not asked, which would give these rows other bits
+  CHECK(product<bf16>(plans, 39, 64, 128) == CUBLAS_STATUS_ALLOC_FAILED);
+  CHECK((s.algorithm == 0 && s.multiplied == multiplied + 1));
+  CHECK((s.made == made && s.chosen == chosen && s.checked == checked));
 }
 
 TEST_CASE("library plans: what fails is tried again, and leaves nothing") {

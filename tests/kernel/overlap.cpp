@@ -59,6 +59,22 @@ TEST_CASE("overlap: a copy or a wait between them keeps their order") {
   CHECK(broken([](stream& s) { s.device.mark(0), s.write_weights(), s.device.wait(0), s.multiply(); }) == rule::dependency);   // waits for what came before
 }
 
+TEST_CASE("overlap: a wait orders what is enqueued after it, not what it runs") {
+  CHECK(broken([](stream& s) { s.write_weights(), s.device.mark(0), s.multiply(), s.device.wait(0), s.device.wait(); }) == rule::dependency);
+  CHECK(broken([](stream& s) { s.write_weights(), s.device.mark(0), s.add(), s.device.replay({1}, [&] { s.multiply(); }), s.device.wait(0); }) == rule::dependency);
+  CHECK(broken([](stream& s) { s.device.mark(0), s.write_weights(), s.device.mark(1), s.device.wait(0), s.multiply(), s.device.wait(1); }) == rule::dependency);
+  CHECK(!broken([](stream& s) { s.write_weights(), s.device.mark(0), s.add(), s.device.mark(1), s.device.wait(0), s.multiply(), s.device.wait(1); }));
+  CHECK(!broken([](stream& s) { s.multiply(), s.device.mark(0), s.write_weights(), s.device.wait(0), s.device.wait(), s.multiply(); }));
+  // A copy does, also of what is enqueued before anything has run, and only of what stands before it.
+  CHECK(!broken([](stream& s) { s.write_weights(), s.device.mark(0), s.device.copy(s.sums.data(), s.sums.data() + 1, 4), s.multiply(), s.device.wait(0); }));
+  CHECK(broken([](stream& s) { s.device.copy(s.sums.data(), s.sums.data() + 1, 4), s.write_weights(), s.multiply(); }) == rule::dependency);
+  // A graph's launches stand where they are replayed, not where they were recorded.
+  CHECK(broken([](stream& s) {
+    auto const graph = [&] { s.device.replay({1}, [&] { s.multiply(); }); };
+    graph(), s.device.wait(), s.write_weights(), graph();
+  }) == rule::dependency);
+}
+
 TEST_CASE("overlap: other weights may be written, and these may be behind a product") {
   CHECK(!broken([](stream& s) { s.write_others(), s.multiply(); }));
   CHECK(!broken([](stream& s) { s.multiply(), s.write_weights(), s.write_others(); }));

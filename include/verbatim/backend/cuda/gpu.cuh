@@ -124,9 +124,10 @@ gpu::graph gpu::finish_recording() noexcept {
   cudaGraphExec_t executable = nullptr;
   cudaError_t e = cudaStreamEndCapture(detail::stream_of(stream_.get()), &recorded);
   detail::recording().unlock_shared();
-  if (e == cudaSuccess) e = cudaGraphInstantiate(&executable, recorded, 0);
+  bool const whole = failure_ == failure_before_;   // a call that fails need not end the recording: it is missing there
+  if (e == cudaSuccess && whole) e = cudaGraphInstantiate(&executable, recorded, 0);
   if (recorded) cudaGraphDestroy(recorded);
-  if (e == cudaSuccess) return graph(executable);
+  if (e == cudaSuccess && whole) return graph(executable);
   static_cast<void>(cudaGetLastError());
   failure_ = failure_before_;
   return {};

@@ -67,7 +67,7 @@ class gpu {
   using graph = std::unique_ptr<void, graph_end>;
   friend class recorded_graphs<graph>;
   bool start_recording() noexcept;
-  graph finish_recording() noexcept;   ///< none: no room for it, or somebody waited for all streams of the device
+  graph finish_recording() noexcept;   ///< none: no room for it, a launch failed, or somebody waited for all streams of the device
   void run_graph(graph const& g) noexcept;
   void drain() noexcept;
   void note(int error) noexcept;   ///< a cudaError_t: the first one is kept

@@ -1,8 +1,8 @@
 // The linear part whose products in bf16 are cuBLASLt's, for contracts that let a sum's order depend on the batch (`fastest`):
 //   struct loose : pipeline<cuda::sm90, qwen2> { using linear = cuda::library_linear; static constexpr numerics contract = fastest; };
-// Weights are rows as checkpoints have them. Algorithms are the library's heuristic's, one for the rows up to each power of two, chosen when
-// an engine is made (library_plans.cuh) and kept for the life of the process; sums split over k only where partial sums are added in f32 by
-// a step of their own.
+// Weights are rows as checkpoints have them. Algorithms are the library's heuristic's, one for the rows up to each power of two and a few to
+// fall back on, chosen when an engine is made (library_plans.cuh) and kept for the life of the process; sums split over k only where partial
+// sums are added in f32 by a step of their own.
 // So the same batch gives the same bits (run_to_run), on one GPU and one version of the library. A residual is added before the one
 // rounding, where the other parts round twice. f32 is multiplied by fma. Cost: 32 MiB of device memory; a launch a product, one more
 // for a bias, which is kept in f32 and which the library wants in bf16. Under the emulator a plain product takes the library's place.

@@ -1,8 +1,10 @@
 // How cuBLASLt computes products, chosen once for a kind of product and a range of rows: 1, 2, 3 to 4, 5 to 8, and so on to powers of two.
-// The algorithm of a range is the first that the library's heuristic names for its most rows and that the library accepts for its fewest
-// rows too, in the workspace given. prepare() chooses for all ranges up to a step's rows, when an engine is made; after that a product is
-// a few attributes and the call, and nothing is allocated here. A product of a kind that nobody prepared is planned when it first comes
-// (benchmarks). What fails leaves nothing behind: it is tried again the next time. Thread-safe: products wait for one another.
+// The algorithms of a range are the first few that the library's heuristic names for its most rows and that the library accepts for its
+// fewest rows too, in the workspace given. A product takes the first of them; where the library refuses that for a number of rows in
+// between, the next: by its shape alone, so always the same one. prepare() chooses for all ranges up to a step's rows, when an engine is made;
+// after that a product is a few attributes and the call, and nothing is allocated here. A product of a kind that nobody prepared is planned
+// when it first comes (benchmarks). What fails leaves nothing behind: whoever asks next has it tried again, though an engine whose launch
+// failed asks no more (gpu.hpp). Thread-safe: products wait for one another.
 #pragma once
 #include <array>
 #include <bit>
@@ -10,7 +12,6 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
-#include <optional>
 #include <span>
 
 #include "verbatim/backend/cuda/library_functions.cuh"
@@ -50,19 +51,31 @@ class library_plans {
     float const one = 1, zero = 0;
     bool const adds = p.residual.size > 0;
     return then(status, [&] {
-      cublasLtMatmulAlgo_t const& algorithm = *how.algorithms[std::size_t(range)];
-      return f_.multiply(handles_.find(device)->second.get(), how.product.get(), &one, p.w.data, how.w.get(), p.x.data, how.x.get(), adds ? &one : &zero,
-                         adds ? p.residual.data : p.y.data, how.y.get(), p.y.data, how.y.get(), &algorithm, p.workspace.data, workspace, stream);
+      cublasStatus_t done = CUBLAS_STATUS_NOT_SUPPORTED;
+      for (cublasLtMatmulAlgo_t const& algorithm : how.algorithms[std::size_t(range)].all()) {
+        done = f_.multiply(handles_.find(device)->second.get(), how.product.get(), &one, p.w.data, how.w.get(), p.x.data, how.x.get(), adds ? &one : &zero,
+                           adds ? p.residual.data : p.y.data, how.y.get(), p.y.data, how.y.get(), &algorithm, p.workspace.data, workspace, stream);
+        if (done != CUBLAS_STATUS_NOT_SUPPORTED) break;
+      }
+      return done;
     });
   }
 
  private:
   /// Products that differ in rows alone. A residual is nothing that the library chooses by.
   using kind = std::array<int, 5>;   // device, outputs, k, whether y is f32, whether there is a bias
+  /// In the order in which products try them; none where nobody has chosen yet.
+  struct choice {
+    std::array<cublasLtMatmulAlgo_t, 4> first{};
+    std::size_t count = 0;
+    bool full() const noexcept { return count == first.size(); }
+    void add(cublasLtMatmulAlgo_t const& a) noexcept { first[count++] = a; }
+    std::span<cublasLtMatmulAlgo_t const> all() const noexcept { return {first.data(), count}; }
+  };
   struct plan {
     library_owned<cublasLtMatmulDescOpaque_t> product{};
     library_owned<cublasLtMatrixLayoutOpaque_t> w{}, x{}, y{};
-    std::array<std::optional<cublasLtMatmulAlgo_t>, 31> algorithms{};   // by range
+    std::array<choice, 31> algorithms{};   // by range
   };
   struct found {
     cublasStatus_t status;
@@ -76,7 +89,7 @@ class library_plans {
   }
   found plan_for(int device, kind const& of, int range, std::size_t workspace) {
     if (range > 30) return {CUBLAS_STATUS_NOT_SUPPORTED, nullptr};
-    if (auto const at = plans_.find(of); at != plans_.end() && at->second.algorithms[std::size_t(range)]) return {CUBLAS_STATUS_SUCCESS, &at->second};
+    if (auto const at = plans_.find(of); at != plans_.end() && at->second.algorithms[std::size_t(range)].count > 0) return {CUBLAS_STATUS_SUCCESS, &at->second};
     if (cublasStatus_t const s = start(device); !good(s)) return {s, nullptr};
     auto const [at, is_new] = plans_.try_emplace(of);
     cublasStatus_t status = is_new ? describe(at->second, of) : CUBLAS_STATUS_SUCCESS;
@@ -127,12 +140,10 @@ class library_plans {
     s = then(s, [&] { return set_rows(p, most); });
     s = then(s, [&] { return f_.choose(handle, p.product.get(), p.w.get(), p.x.get(), p.y.get(), p.y.get(), wish.get(), int(named.size()), named.data(), &count); });
     if (!good(s)) return s;
-    for (auto const& n : std::span(named).first(std::size_t(count))) {
-      if (!good(n.state) || !takes(handle, p, most, n.algo, workspace) || !takes(handle, p, fewest, n.algo, workspace)) continue;
-      p.algorithms[std::size_t(range)] = n.algo;
-      return CUBLAS_STATUS_SUCCESS;
-    }
-    return CUBLAS_STATUS_NOT_SUPPORTED;
+    choice& chosen = p.algorithms[std::size_t(range)];
+    for (auto const& n : std::span(named).first(std::size_t(count)))
+      if (!chosen.full() && good(n.state) && takes(handle, p, most, n.algo, workspace) && takes(handle, p, fewest, n.algo, workspace)) chosen.add(n.algo);
+    return chosen.count > 0 ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
   }
   bool takes(cublasLtHandle_t handle, plan& p, int rows, cublasLtMatmulAlgo_t const& algorithm, std::size_t workspace) {
     cublasLtMatmulHeuristicResult_t seen{};

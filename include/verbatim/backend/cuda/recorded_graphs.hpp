@@ -1,8 +1,9 @@
 // Graphs of launches, by key: which are recorded, replayed and given up. What comes under a key for the first time is launched one by one,
 // which loads the kernels; the second time it is recorded; from then on it is replayed. Host code without CUDA: recording is the executor's.
-// Memory is bounded: at most `most` keys are remembered, and for another one the one whose last use is longest ago is forgotten, with its
-// graph. A graph's own memory is the driver's affair and grows with its launches. So is what fails: a key is tried `most_tries` times, and
-// after `most_failures` in a row nothing is recorded any more; graphs that are there are still replayed.
+// Memory is bounded: at most `most` keys are remembered, and for another one the one whose last use is longest ago is forgotten: of those
+// without a graph, where there are any, so keys that never come again cost one graph and one wait at most, however many they are. A graph's
+// own memory is the driver's affair and grows with its launches. So is what fails: a key is tried `most_tries` times, and after
+// `most_failures` in a row nothing is recorded any more; graphs that are there are still replayed.
 // Cost: a look-up a step; a new key allocates, and where there are `most`, it looks at all of them and may wait for the executor.
 #pragma once
 #include <array>
@@ -23,13 +24,13 @@ template <class Graph> class recorded_graphs {
   static constexpr int most_tries = 2, most_failures = 8;
 
   /// Runs what f enqueues on the executor, once, by launches or as a graph. Of an executor: start_recording, false where nothing is
-  /// recorded; finish_recording, which gives a graph, or none, and after which nothing of what was enqueued since runs; run_graph; and drain,
-  /// which waits for the graphs that run.
+  /// recorded; finish_recording, which gives a graph of all that was enqueued since, or none, and after which nothing of it runs; run_graph;
+  /// and drain, which waits for the graphs that run.
   template <class Executor, class F> void replay(Executor& e, graph_key const& key, F&& f) {
     auto const [found, is_new] = entries_.try_emplace(key);
     entry& here = found->second;
     here.used = ++uses_;
-    if (is_new) forget_oldest(e);
+    if (is_new) forget_one(e, here);
     else if (!here.graph && here.failures < most_tries && failures_ < most_failures) record(e, here, f);
     if (here.graph) e.run_graph(here.graph);
     else f();
@@ -56,13 +57,15 @@ template <class Graph> class recorded_graphs {
     if (here.graph) failures_ = 0;
     else ++here.failures, ++failures_;
   }
-  template <class Executor> void forget_oldest(Executor& e) {
+  /// Another than the one that was just made.
+  template <class Executor> void forget_one(Executor& e, entry const& made) {
     if (entries_.size() <= most) return;
-    auto oldest = entries_.begin();
+    auto const rank = [](entry const& of) { return std::pair(bool(of.graph), of.used); };
+    auto least = entries_.end();
     for (auto i = entries_.begin(); i != entries_.end(); ++i)
-      if (i->second.used < oldest->second.used) oldest = i;
-    if (oldest->second.graph) e.drain();
-    entries_.erase(oldest);
+      if (&i->second != &made && (least == entries_.end() || rank(i->second) < rank(least->second))) least = i;
+    if (least->second.graph) e.drain();
+    entries_.erase(least);
   }
 
   std::map<graph_key, entry> entries_;
