@@ -9,8 +9,8 @@ namespace laws {
 
 inline request any_request(std::mt19937& random, int vocabulary, subject const& s) {
   request r;
-  r.prompt = random_ids(random, 1 + below(random, s.of(60, 40)), vocabulary);
-  r.max_tokens = 1 + below(random, s.of(30, 12));
+  r.prompt = random_ids(random, 1 + below(random, s.of(60, 24)), vocabulary);
+  r.max_tokens = 1 + below(random, s.of(30, 24));
   r.ignore_eos = below(random, 2);
   r.sampling.temperature = below(random, 3) ? 0.5f + 0.1f * float(below(random, 10)) : 0.0f;
   r.sampling.seed = random();
@@ -25,6 +25,8 @@ template <class P> void same_in_company(subject const& s) {
   std::mt19937 random(11);
   verbatim::engine<P> alone(s.config());
   std::vector<request> requests;
+  for (int i = 0; s.brief && i < 3; ++i)   // a page each when they begin, and two when they end: more than there are
+    requests.push_back({.prompt = random_ids(random, 12 + i, alone.config().vocabulary), .max_tokens = 12, .sampling = {.seed = random()}, .ignore_eos = true});
   for (int i = 0; i < s.of(40, 8); ++i) requests.push_back(any_request(random, alone.config().vocabulary, s));
   std::vector<answer_bits> expected;
   for (auto const& r : requests) expected.push_back(bits(verbatim::generate(alone, r).front()));

@@ -133,7 +133,7 @@ template <class P> void orders_end_requests_once(subject const& s) {
   auto config = s.config();
   config.max_batch = 4, config.queue = 8;
   verbatim::engine<P> engine(config);
-  int const most = s.of(50, 9);
+  int const most = s.of(50, 7);
   for (int round = 0; round < 5; ++round) {
     std::deque<int> finished(6), tokens(6);
     for (std::size_t i = 0; i < 6; ++i) {
