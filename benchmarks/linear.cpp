@@ -27,10 +27,14 @@ template <class T> std::vector<cpu::packed_matrix<T>> weights_of(int outputs, in
 }
 
 template <class T> void multiply(cpu::pool& pool, cpu::packed_matrix<T> const& w, rows_of<T> x, rows_of<T> y) {
-  int const chunks = std::min(w.panels(), pool.threads() * 8);
+  int const chunks = std::min(w.panels(), pool.threads() * 8), blocks = cpu::int8_blocks(x.columns);
+  static std::vector<cpu::int8_block> codes;   // rounding activations is part of what is timed
+  codes.resize(std::size_t(x.rows) * std::size_t(blocks));
+  cpu::operand<T> const operand{x, {codes.data(), x.rows, blocks, std::size_t(blocks)}};
+  if (w.rounds_activations()) pool.run(x.rows, [&](int r, int) { cpu::encode_row<cpu::vector_of<cpu::native>>(x.row(r), x.columns, operand.codes.row(r)); });
   pool.run(chunks, [&](int chunk, int) {
     for (int p = w.panels() * chunk / chunks; p < w.panels() * (chunk + 1) / chunks; ++p)
-      cpu::multiply_panel<cpu::native, T>(w, p, x, [&](int r, int c, auto v) { v.store(y.row(r) + p * 64 + c); });
+      cpu::multiply_panel<cpu::native, T>(w, p, operand, [&](int r, int c, auto v) { v.store(y.row(r) + p * 64 + c); });
   });
 }
 
@@ -93,7 +97,7 @@ int main(int argc, char** argv) {
     table<bf16>(9728, 896, threads, rounds);
     table<bf16>(896, 4864, threads, rounds);
     table<float>(896, 4864, threads, rounds);
-    for (auto format : {weight_format::int8, weight_format::int4}) table<bf16>(896, 4864, threads, rounds, format);
+    for (auto format : {weight_format::int8, weight_format::int4, weight_format::w4a8}) table<bf16>(896, 4864, threads, rounds, format);
   }
 #if WITH_EIGEN
   eigen_table(9728, 896, rounds);

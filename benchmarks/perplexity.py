@@ -15,7 +15,7 @@ import urllib.request
 from server_process import Server, free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-FORMATS = [("checkpoint", "activations"), ("int8", "activations"), ("int4", "activations"), ("checkpoint", "int8"), ("int4", "int8")]
+FORMATS = [("checkpoint", "activations"), ("int8", "activations"), ("int4", "activations"), ("w4a8", "activations"), ("checkpoint", "int8"), ("int4", "int8")]
 
 
 def post(port, path, body):

@@ -94,7 +94,8 @@ int main(int argc, char** argv) {
   compare("sampler", {make<standard>("full_sampler", base), make<bare_gumbel>("temperature, gumbel", base), make<bare_greedy>("greedy", base)}, sampled, rounds, json);
   compare("contract", {make<standard>("batch_invariant", base), make<loose>("fastest", base)}, common, rounds, json);
   compare("weights", {make<standard>("bf16", base), make<standard>("int8", with([](auto& c) { c.weights = verbatim::weight_format::int8; })),
-                      make<standard>("int4", with([](auto& c) { c.weights = verbatim::weight_format::int4; }))}, common, rounds, json);
+                      make<standard>("int4", with([](auto& c) { c.weights = verbatim::weight_format::int4; })),
+                      make<standard>("w4a8", with([](auto& c) { c.weights = verbatim::weight_format::w4a8; }))}, common, rounds, json);
   compare("kv", {make<standard>("bf16", base), make<standard>("int8", with([](auto& c) { c.kv = verbatim::kv_format::int8; }))},
           {.batch = 4, .prompt = 512, .output = 24}, rounds, json);
 }

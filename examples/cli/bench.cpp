@@ -102,7 +102,7 @@ int run_bench(int argc, char** argv) {
   o.model.declare_values(options);
   options.numbers("--batch", "N,N,...", o.batch, 1, 4096, "sequences at once");
   options.number("--prompt", "N", o.prompt, 1, 1 << 20, "prompt tokens of each");
-  options.notes("A floor is reading all weights from memory, or the arithmetic: a model that fits the caches may be above 100 %. Without --chunk-tokens a step takes as many prompt tokens as it has room for, so that the batch decodes as a whole.");
+  options.notes("A floor is reading all weights from memory, or the arithmetic: a model that fits the caches may be above 100 %. Decoding is timed while all sequences of the batch decode. Without --chunk-tokens a step takes as many prompt tokens as it has room for, so that this begins soon.");
   options.numbers("--prefill", "N,N,...", o.prefill, 1, 1 << 20, "rows before those: one prompt of so many tokens, and two of output");
   options.number("--output", "N", o.output, 2, 1 << 20, "output tokens of each");
   options.number("--repetitions", "N", o.repetitions, 1, 1000, "medians are over these");
@@ -113,7 +113,7 @@ int run_bench(int argc, char** argv) {
   if (auto code = options.parse(argc, argv)) return *code;
   if (o.model.model.empty() == o.random_config.empty()) return options.usage_error("exactly one of --model DIR and --random-weights CONFIG.json is needed");
   if (!o.random_config.empty()) o.model.model = o.random_config, o.model.random_weights = true;
-  if (o.model.chunk_tokens == 0) o.model.chunk_tokens = o.model.step_tokens;   // all prompts first: what is measured then is the whole batch
+  if (o.model.chunk_tokens == 0) o.model.chunk_tokens = o.model.step_tokens;   // the sooner all prompts are computed, the longer the whole batch decodes
   int most = 1;
   for (int b : o.batch) most = std::max(most, b);
   o.model.max_batch = std::max(o.model.max_batch, most);

@@ -22,7 +22,7 @@ struct model_options {
   void declare_values(options& o) {
     o.choice("--device", {"cpu", "cuda"}, device, "where the model runs; cuda: the current GPU (compute capability 9.0)");
     o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
-    o.choice("--weights", {"checkpoint", "int8", "int4"}, weights, "how matrices are kept; quantised while they are loaded");
+    o.choice("--weights", {"checkpoint", "int8", "int4", "w4a8"}, weights, "how matrices are kept; quantised while they are loaded; w4a8: int4, and products with activations of eight bits");
     o.choice("--kv", {"activations", "bf16", "int8"}, kv, "how keys and values are kept; activations: as they are computed");
     o.flag("--pin", pin, "each thread that computes keeps to a processor of its own: the first ones that this process may use");
     o.number("--threads", "N", threads, 0, 1024, "worker threads; 0: one per core");
@@ -33,9 +33,11 @@ struct model_options {
     o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: for a full batch, at most a quarter of RAM");
   }
   verbatim::engine_config config() const {
+    verbatim::weight_format format{};
+    verbatim::parse(weights, format);   // the options know the names
     return {.checkpoint = model, .random_weights = random_weights, .threads = threads, .max_batch = max_batch,
             .step_tokens = step_tokens, .chunk_tokens = chunk_tokens, .context = context, .kv_bytes = std::size_t(kv_gib * double(1 << 30)),
-            .weights = weights == "int8" ? verbatim::weight_format::int8 : weights == "int4" ? verbatim::weight_format::int4 : verbatim::weight_format::checkpoint,
+            .weights = format,
             .kv = kv == "int8" ? verbatim::kv_format::int8 : kv == "bf16" ? verbatim::kv_format::bf16 : verbatim::kv_format::activations, .pin_threads = pin};
   }
 };

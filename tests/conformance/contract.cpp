@@ -105,6 +105,7 @@ TEST_CASE("contract: every term changes the digest") {
   with([](auto& t) { t.flushes_bf16 = !t.flushes_bf16; });
   with([](auto& t) { t.weights = verbatim::weight_format::int8; });
   with([](auto& t) { t.weights = verbatim::weight_format::int4; });
+  with([](auto& t) { t.weights = verbatim::weight_format::w4a8; });
   with([](auto& t) { t.kv = verbatim::kv_format::int8; });
   with([](auto& t) { t.kv = verbatim::kv_format::bf16; });
   with([](auto& t) { t.kv = verbatim::kv_format::int8, ++t.kv_quantiser_revision; });

@@ -24,15 +24,15 @@ TEST_CASE("on policy: sampled log-probabilities are those of a pass over the sam
   std::uint32_t seed = 0;
   auto const check = [&]<class P>(char const* architecture, char const* type) {
     folder const model(config_of(architecture, type));
-    std::deque<verbatim::engine<P>> passes;   // three of eight schedules store weights, keys and values as they are
+    std::deque<verbatim::engine<P>> passes;   // three of ten schedules store weights, keys and values as they are
     using verbatim::weight_format, verbatim::kv_format;
-    for (auto f : {verbatim::storage_formats{}, {weight_format::int8}, {weight_format::int4}, {weight_format::int4, kv_format::int8}, {weight_format::checkpoint, kv_format::int8}, {weight_format::checkpoint, kv_format::bf16}})
+    for (auto f : {verbatim::storage_formats{}, {weight_format::int8}, {weight_format::int4}, {weight_format::int4, kv_format::int8}, {weight_format::w4a8}, {weight_format::w4a8, kv_format::int8}, {weight_format::checkpoint, kv_format::int8}, {weight_format::checkpoint, kv_format::bf16}})
       passes.emplace_back(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 8, .weights = f.weights, .kv = f.kv});
     std::mt19937 random(++seed);
     counts n;
     for (int i = 0; i < how_many(); ++i) {
       CAPTURE(architecture, type, i);
-      one_schedule<P>(random, model.path(), passes[std::size_t(std::max(0, i % 8 - 2))], n);
+      one_schedule<P>(random, model.path(), passes[std::size_t(std::max(0, i % 10 - 2))], n);
       REQUIRE((n.different == 0 && n.failed == 0));
     }
     std::printf("%-8s %-8s %4d schedules: %6ld tokens of %5ld sequences, %ld different bits; %ld replayed, %ld forks, %ld cancelled, %ld preemptions, %ld tokens from prefixes\n",

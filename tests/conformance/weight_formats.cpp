@@ -2,6 +2,7 @@
 // the other has made of it, in every architecture and arithmetic. And a refit quantises as loading does.
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <deque>
 #include <memory>
 
@@ -83,5 +84,27 @@ TEST_CASE("weight formats: a quantised engine gives the bits of its values in a 
       digests.push_back(verbatim::engine<P>::contract({format}));
     }
     CHECK((digests[0] != digests[1] && digests[0] != digests[2] && digests[1] != digests[2]));
+  });
+}
+
+TEST_CASE("weight formats: w4a8 has the weights of int4 and sums of its own, before a refit and after it") {
+  for_each([]<class P>(char const* architecture, char const* type) {
+    folder const model(config_of(architecture, type));
+    CAPTURE(architecture, type);
+    auto const make = [&](weight_format format) {
+      return std::make_unique<verbatim::engine<P>>(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 16, .step_tokens = 70, .weights = format});
+    };
+    auto const four = make(weight_format::int4), integers = make(weight_format::w4a8);
+    CHECK(four->resources().weight_bytes == integers->resources().weight_bytes);
+    auto const kept = weights_of(*four), also = weights_of(*integers);
+    for (std::size_t i = 0; i < kept.tensors().size(); ++i)
+      CHECK(std::memcmp(kept.tensors()[i].data, also.tensors()[i].data, kept.tensors()[i].bytes()) == 0);
+    auto const before = bits(*integers);
+    CHECK(before != bits(*four));
+    CHECK(before == bits(*make(weight_format::w4a8)));
+    CHECK((verbatim::engine<P>::contract({weight_format::w4a8}) != verbatim::engine<P>::contract({weight_format::int4})));
+    auto const original = weights_of(*make(weight_format::checkpoint));
+    integers->refit(weights::borrowed(original.tensors()));
+    CHECK(bits(*integers) == before);
   });
 }

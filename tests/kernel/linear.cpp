@@ -67,7 +67,7 @@ template <class Isa, class T> void check_blocks() {
           problem<Isa, T> const p(steps, rows, mood);
           CAPTURE(Isa::name, steps, rows, mood);
           static row_tile<Isa> tile;
-          tile.template multiply<T>(p.matrix, 0, rows_of<T>{const_cast<T*>(p.x.data()), rows, steps * p.word, std::size_t(steps * p.word)}, p.weights());
+          tile.template multiply<T>(p.matrix, 0, {{const_cast<T*>(p.x.data()), rows, steps * p.word, std::size_t(steps * p.word)}}, p.weights());
           CHECK(p.wrong(tile.value) == 0);
         }
 }
@@ -139,7 +139,7 @@ template <class Isa, class T> void check_quantised(weight_format format) {
         static row_tile<Isa> a, b;
         for (int p = 0; p < plain.panels(); ++p) {
           CAPTURE(Isa::name, k, rows, p);
-          rows_of<T> const some{x.data(), rows, k, stride};
+          operand<T> const some{{x.data(), rows, k, stride}};
           a.template multiply<T>(small, p, some, small.panel(p)), b.template multiply<T>(plain, p, some, plain.panel(p));
           CHECK(std::memcmp(a.value, b.value, sizeof(float) * std::size_t(rows * panel_outputs)) == 0);
         }
@@ -155,6 +155,115 @@ TEST_CASE("cpu/linear: a quantised matrix gives the bits of the values that it s
     check_quantised<avx512, float>(format), check_quantised<avx512, bf16>(format);
     check_quantised<avx512bf16, float>(format), check_quantised<avx512bf16, bf16>(format);
   }
+}
+
+namespace {
+
+/// Sums of w4a8 as its definition says them, one element at a time, against what `Isa` has.
+template <class Isa, class T> void check_int8(float size) {
+  if constexpr (compiled_for<Isa>)
+    for (int k : {1, 17, 32, 33, 65, 127, 512, 513, 1000})
+      for (int rows : {1, 2, 3, 4, 5, 6, 7, 13, row_tile<Isa>::rows}) {
+        if (rows > row_tile<Isa>::rows) continue;
+        int const outputs = 70;
+        packed_matrix<T> w(&outputs, 1, k, weight_format::w4a8);
+        std::mt19937 random(std::uint32_t(k * 100 + rows));
+        auto const some = [&] { return float(int(random() % 2001) - 1000) / 1000; };
+        std::vector<T> source(std::size_t(outputs * k)), values(source.size()), x(std::size_t(rows * k));
+        for (T& v : source) v = from_float<T>(some());
+        for (T& v : x) v = from_float<T>(some() * size * (random() % 50 ? 1.0f : 30.0f));
+        for (int i = 0; i < std::min(k, 32); ++i) x[std::size_t((rows - 1) * k + i)] = T{};   // a block of zeros
+        for (int p = 0; p < w.panels(); ++p) w.pack(0, p, source.data());
+        for (int r = 0; r < outputs; ++r) w.copy_row(0, r, values.data() + std::size_t(r * k));
+        int const blocks = int8_blocks(k);
+        std::vector<int8_block> codes(std::size_t(rows * blocks));
+        for (int r = 0; r < rows; ++r) encode_row<vector_of<Isa>>(x.data() + std::size_t(r * k), k, codes.data() + std::size_t(r * blocks));
+        static row_tile<Isa> tile;
+        int wrong = 0, unlike = 0, far = 0;
+        for (int p = 0; p < w.panels(); ++p) {
+          std::fill(std::begin(tile.value), std::end(tile.value), 9.0f);
+          tile.template multiply<T>(w, p, {{x.data(), rows, k, std::size_t(k)}, {codes.data(), rows, blocks, std::size_t(blocks)}}, w.panel(p));
+          for (int r = 0; r < rows; ++r)
+            for (int o = 0; o < 64 && p * 64 + o < outputs; ++o) {
+              float chain = 0;
+              double plain = 0, bound = 0;
+              for (int b = 0; b < blocks; ++b) {
+                int const n = std::min(32, k - 32 * b);
+                auto const in = [&](int i) { return to_float(x[std::size_t(r * k + 32 * b + i)]); };
+                auto const value = [&](int i) { return to_float(values[std::size_t((p * 64 + o) * k + 32 * b + i)]); };
+                float most = 0;
+                for (int i = 0; i < n; ++i) most = std::max(most, std::fabs(in(i)));
+                int sum = 0;
+                float const scale = to_float(w.template blocks_of<4>(p)[b].scale[o]);
+                for (int i = 0; i < n; ++i) {
+                  int const code = most == 0 ? 0 : int(std::nearbyint(double(in(i)) * double(127 / most)));
+                  sum += code * int(std::lround(value(i) / scale));
+                  unlike += codes[std::size_t(r * blocks + b)].decode(i) != float(code) * (most / 127);
+                  plain += double(value(i)) * in(i), bound += std::fabs(value(i)) * most / 253;
+                }
+                chain = std::fma(float(sum), scale * (most / 127), chain);
+              }
+              wrong += std::bit_cast<std::uint32_t>(chain) != std::bit_cast<std::uint32_t>(tile.row(r)[o]);
+              far += std::fabs(chain - plain) > bound + 1e-5 * size;
+            }
+        }
+        CAPTURE(Isa::name, k, rows, size);
+        CHECK(wrong == 0);
+        CHECK(unlike == 0);
+        CHECK(far == 0);
+      }
+}
+
+template <class Isa> void check_int8_extremes() {
+  if constexpr (compiled_for<Isa>)
+    for (float extreme : {0.0f, 1e-40f, 0x1p-101f, 0x1p-100f, 1.0f, 3e38f, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+      float x[32] = {};
+      x[7] = extreme, x[20] = -extreme / 2, x[31] = 0x1p-110f;
+      int8_block b;
+      encode_row<vector_of<Isa>>(x, 32, &b);
+      CAPTURE(Isa::name, extreme);
+      if (!std::isfinite(extreme)) { CHECK(std::isnan(b.decode(0))); continue; }
+      bool const some = extreme >= 0x1p-100f;
+      CHECK(b.code[int8_block::place(7)] == (some ? 127 : 0));
+      CHECK(b.code[int8_block::place(20)] == (some ? -64 : 0));   // -63.5: to even
+      CHECK(b.offset == (some ? -8 * 63 : 0));
+      CHECK((b.scale == 0) == !some);
+    }
+  // The greatest sums that there can be: all weights at -8 or 7, all inputs at an extreme.
+  if constexpr (compiled_for<Isa>)
+    for (float sign : {1.0f, -1.0f}) {
+      int const outputs = 64;
+      packed_matrix<float> w(&outputs, 1, 64, weight_format::w4a8);
+      std::vector<float> source(64 * 64, -8.0f), x(6 * 64, sign);
+      for (int o = 0; o < 32; ++o)
+        for (int i = 1; i < 64; ++i)
+          if (i % 32) source[std::size_t(o * 64 + i)] = 7.0f;
+      w.pack(0, 0, source.data());
+      int8_block codes[6 * 2];
+      for (int r = 0; r < 6; ++r) encode_row<vector_of<Isa>>(x.data() + r * 64, 64, codes + r * 2);
+      for (int rows : {1, 6}) {
+        if (rows > row_tile<Isa>::rows) continue;
+        static row_tile<Isa> tile;
+        tile.template multiply<float>(w, 0, {{x.data(), rows, 64, 64}, {codes, rows, 2, 2}}, w.panel(0));
+        for (int r = 0; r < rows; ++r)
+          for (int o = 0; o < 64; ++o) {
+            float const sum = sign * (o < 32 ? 31 * 7 - 8 : -8 * 32) * 127, scale = 1.0f / 127;
+            CHECK(tile.row(r)[o] == std::fma(sum, scale, sum * scale));
+          }
+      }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("cpu/linear: int4 times eight bits are chains of blocks whose sums are integers") {
+  for (float size : {1.0f, 0x1p-40f}) {
+    check_int8<scalar, float>(size), check_int8<scalar, bf16>(size);
+    check_int8<avx2, float>(size), check_int8<avx2, bf16>(size);
+    check_int8<avx512, float>(size), check_int8<avx512, bf16>(size);
+    check_int8<avx512bf16, float>(size), check_int8<avx512bf16, bf16>(size);
+  }
+  check_int8_extremes<scalar>(), check_int8_extremes<avx2>(), check_int8_extremes<avx512>(), check_int8_extremes<avx512bf16>();
 }
 
 TEST_CASE("cpu/quantised: codes and scales are those of this revision; zeros have no sign") {

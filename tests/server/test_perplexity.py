@@ -18,9 +18,11 @@ with tempfile.TemporaryDirectory() as folder:
     subprocess.run([sys.executable, ROOT / "benchmarks/perplexity.py", "--model", MODEL, "--text", text, "--verbatim", BIN / "verbatim", "--window", "40",
                     "--windows", "4", "--json", record], check=True, timeout=300)
     rows = {(r["weights"], r["kv"]): r for r in map(json.loads, record.read_text().splitlines())}
-    assert len(rows) == 5 and len({r["tokens"] for r in rows.values()}) == 1 and rows["int8", "activations"]["tokens"] == 4 * 39
+    assert len(rows) == 6 and len({r["tokens"] for r in rows.values()}) == 1 and rows["int8", "activations"]["tokens"] == 4 * 39
     away = {k: abs(r["ratio"] - 1) for k, r in rows.items()}
     print(rows)
     assert away["checkpoint", "activations"] == 0
     for few in [("int8", "activations"), ("checkpoint", "int8")]:
         assert 0 < away[few] < away["int4", "activations"] < 1, "eight bits are nearer than four"
+    by_integers = rows["w4a8", "activations"]["ratio"] / rows["int4", "activations"]["ratio"]
+    assert 0 < abs(by_integers - 1) < away["int4", "activations"] / 2, "rounding activations to eight bits costs less than weights to four"

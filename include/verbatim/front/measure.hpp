@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "verbatim/engine/engine.hpp"
+#include "verbatim/front/timeline.hpp"
 #include "verbatim/weights/floors.hpp"
 
 namespace verbatim {
@@ -27,57 +28,7 @@ struct machine_limits {
   double read_gb_per_second = 0, gflop_per_second = 0;
 };
 
-/// Medians over the repetitions.
-struct measured {
-  double prefill_tokens_per_second = 0;   ///< prompt tokens that were computed, over the time to the last first token
-  double cached_tokens = 0;               ///< prompt tokens that were not: what earlier prompts of the same tokens left
-  double decode_tokens_per_second = 0;    ///< output tokens after that, all sequences together, over their time
-  double ttft_seconds = 0;                ///< submission to first token, median over sequences
-  double itl_p50_seconds = 0, itl_p99_seconds = 0;   ///< between tokens of one sequence, once all decode
-  double prefill_of_floor = 0, decode_of_floor = 0;  ///< 0 when the machine's limits were not given
-};
-
 namespace detail {
-
-inline double quantile(std::vector<double> v, double q) {
-  if (v.empty()) return 0;
-  std::sort(v.begin(), v.end());
-  return v[std::size_t(q * double(v.size() - 1) + 0.5)];
-}
-
-/// Arrival times of every token of one repetition.
-struct timeline {
-  double start = 0;
-  int cached = 0;   // prompt tokens
-  std::vector<std::vector<double>> tokens;   // [sequence][token]
-
-  double last_first() const {
-    double t = start;
-    for (auto const& s : tokens) t = std::max(t, s.empty() ? start : s.front());
-    return t;
-  }
-  measured summary(int prompt) const {
-    double const decoding = last_first();
-    double end = decoding;
-    std::vector<double> first, gaps;
-    std::size_t decoded = 0;
-    for (auto const& s : tokens) {
-      if (s.empty()) continue;
-      first.push_back(s.front() - start);
-      end = std::max(end, s.back());
-      for (std::size_t i = 1; i < s.size(); ++i)
-        if (s[i] > decoding) ++decoded, gaps.push_back(s[i] - std::max(s[i - 1], decoding));
-    }
-    measured m;
-    m.cached_tokens = cached;
-    m.prefill_tokens_per_second = (double(tokens.size()) * prompt - cached) / (decoding - start);
-    m.decode_tokens_per_second = decoded ? double(decoded) / (end - decoding) : 0;
-    m.ttft_seconds = quantile(first, 0.5);
-    m.itl_p50_seconds = quantile(gaps, 0.5);
-    m.itl_p99_seconds = quantile(gaps, 0.99);
-    return m;
-  }
-};
 
 template <class P> timeline run_once(engine<P>& engine, workload const& w, std::uint64_t seed) {
   auto const now = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
@@ -131,7 +82,8 @@ template <class P> timeline run_once(engine<P>& engine, workload const& w, std::
 }  // namespace detail
 
 /// Drives the engine: nothing else may poll it meanwhile. One repetition more is run first and not counted.
-/// Throws error("engine", 1 | 2) when the queue refuses, error("engine", 10) when the workload does not fit the engine.
+/// Throws error("engine", 1 | 2) when the queue refuses, error("engine", 10) when the workload does not fit the engine or is too short to have
+/// all sequences decode at once.
 template <class P> measured measure(engine<P>& engine, workload const& w, machine_limits const& limits = {}) {
   if (long const tokens = long(w.prompt) + w.output; tokens > engine.context())
     throw error("engine", 10, "the workload does not fit: " + std::to_string(w.prompt) + " prompt and " + std::to_string(w.output) + " output tokens are " +

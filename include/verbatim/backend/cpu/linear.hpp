@@ -11,6 +11,7 @@
 #include "verbatim/backend/cpu/block.hpp"
 #include "verbatim/backend/cpu/multiply_dot.hpp"
 #include "verbatim/backend/cpu/multiply_fma.hpp"
+#include "verbatim/backend/cpu/multiply_int8.hpp"
 #include "verbatim/backend/cpu/packed_linear.hpp"
 #include "verbatim/backend/ops.hpp"
 
@@ -26,6 +27,14 @@ template <class F> VERBATIM_INLINE void for_parts(int n, int most, F&& f) noexce
   }
 }
 
+/// What a matrix is multiplied with: rows, and the same in eight bits where the matrix's format asks for them (rounds_activations).
+template <class T> struct operand {
+  rows_of<T> x;
+  int8_rows codes{};
+  int rows() const noexcept { return x.rows; }
+  operand part(int first, int count) const noexcept { return {{x.row(first), count, x.columns, x.stride}, codes.part(first, count)}; }
+};
+
 /// The sums of one panel with a group of rows: 66 of avx512, so that a batch of 64 reads the weights once. 16.5 KiB.
 template <class Isa, product By = product::fastest> struct alignas(64) row_tile {
   static constexpr int rows = 11 * block_of<Isa>::rows;
@@ -33,7 +42,9 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
   float const* row(int r) const noexcept { return value + r * panel_outputs; }
 
   /// Of panel `index` with rows of x, at most `rows`. `then`: what the thread reads afterwards.
-  template <class T> void multiply(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
+  template <class T> void multiply(packed_matrix<T> const& w, int index, operand<T> const& by, std::uint32_t const* then) noexcept {
+    rows_of<T> const x = by.x;
+    if (w.rounds_activations()) return by_int8(w, index, by.codes, then);
     if constexpr (has_dot<Isa, T> && By != product::fma)
       if (dot_is_better(w.quantised(), x.rows)) return by_dot(w, index, x, then);
     by_fma(w, index, x, then);
@@ -87,6 +98,19 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
       });
     }
   }
+  template <class T> void by_int8(packed_matrix<T> const& w, int index, int8_rows x, std::uint32_t const* then) noexcept {
+    constexpr int block_steps = packed_matrix<T>::block_steps;
+    int const most = x.rows > int8_block_of<Isa>::rows ? 16 : 4;   // blocks: 18 KiB of L1 for all rows, or what is fetched ahead
+    std::fill(value, value + x.rows * panel_outputs, 0.0f);
+    for (int first = 0; first < x.blocks; first += most) {
+      int const n = std::min(most, x.blocks - first), next = std::min((first + n) * block_steps, w.steps());
+      std::uint32_t const* const from = next < w.steps() ? w.panel(index) + w.words_before(next) : then;
+      for_parts(x.rows, int8_block_of<Isa>::rows, [&](int r, int count, int part, int parts) {
+        auto const ahead = lookahead::share(from, coming(w, next, most * block_steps), n * int8_passes_of<Isa>(count), part, parts);
+        multiply_int8<Isa>(w.template blocks_of<4>(index) + first, n, x.row(r) + first, x.stride, count, value + r * panel_outputs, ahead);
+      });
+    }
+  }
 
  private:
   /// Words of memory that the block after step `next` reads: of this panel or, at its end, of the one that comes then.
@@ -102,10 +126,10 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
 
 /// Panel `index` of w against all rows of x. Calls out(row, column within the panel, sums of 16 outputs).
 template <class Isa, class T, product By = product::fastest, class Out>
-inline void multiply_panel(packed_matrix<T> const& w, int index, rows_of<T> x, Out&& out) noexcept {
-  for_parts(x.rows, row_tile<Isa, By>::rows, [&](int first, int count, int, int) {
+inline void multiply_panel(packed_matrix<T> const& w, int index, operand<T> const& x, Out&& out) noexcept {
+  for_parts(x.rows(), row_tile<Isa, By>::rows, [&](int first, int count, int, int) {
     row_tile<Isa, By> tile;
-    tile.multiply(w, index, rows_of<T>{x.row(first), count, x.columns, x.stride}, w.panel(index + 1));   // most often the next one
+    tile.multiply(w, index, x.part(first, count), w.panel(index + 1));   // most often the next one
     for (int r = 0; r < count; ++r)
       for (int c = 0; c < panel_outputs; c += tree_lanes) out(first + r, c, vector_of<Isa>::load(tile.row(r) + c));
   });

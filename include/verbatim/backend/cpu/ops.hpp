@@ -49,7 +49,8 @@ template <cpu::instruction_set Isa, class T, class Attention, class Linear> clas
         attention_(kv_, c, limits, contract.kv_leaf),
         workspace_(c, limits), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
         sine_(std::size_t(limits.tokens) * frequencies_.size()),
-        logits_(std::size_t(limits.outputs) * std::size_t(cpu::padded(c.vocabulary))) {
+        logits_(std::size_t(limits.outputs) * std::size_t(cpu::padded(c.vocabulary))),
+        codes_(limits.weights != weight_format::w4a8 ? 0 : std::size_t(std::max(limits.tokens, limits.outputs)) * std::size_t(cpu::int8_blocks(widest(c)))) {
     if constexpr (sizeof(T) == 2 && Linear::policy::by == cpu::product::fastest) cpu::fma_pays<Isa>();   // measures before the first step
   }
 
@@ -202,10 +203,11 @@ template <cpu::instruction_set Isa, class T, class Attention, class Linear> clas
   rows gate_up_silu(rows x, matrix const& w) noexcept {
     int const panels = w.panels() / 2;
     rows const y = workspace_.take(x.rows, w.outputs() / 2);
+    auto const all = operand_of(x, w);
     by_panels(x, w, panels, [&](int panel) {
       cpu::for_parts(x.rows, tile::rows, [&](int first, int count, int, int) {
         tile gate, up;
-        rows const some{x.row(first), count, x.columns, x.stride};
+        auto const some = all.part(first, count);
         gate.multiply(w, panel, some, w.panel(panels + panel));
         up.multiply(w, panels + panel, some, w.panel(panel + 1));
         for (int r = 0; r < count; ++r)
@@ -233,6 +235,8 @@ template <cpu::instruction_set Isa, class T, class Attention, class Linear> clas
  private:
   inline static vector const none{};
 
+  /// Columns of the widest rows that are multiplied.
+  static int widest(model_config const& c) noexcept { return std::max({c.hidden, c.intermediate, c.heads * c.head_dim}); }
   static ops_limits checked(model_config const& c, ops_limits limits, numerics contract) {
     check_shape(c, limits, contract, tree_lanes);
     return limits;
@@ -257,10 +261,20 @@ template <cpu::instruction_set Isa, class T, class Attention, class Linear> clas
     });
   }
 
+  /// x, and in eight bits where w wants it so; valid until the next.
+  cpu::operand<T> operand_of(rows x, matrix const& w) noexcept {
+    if (!w.rounds_activations()) return {x};
+    int const blocks = cpu::int8_blocks(w.inputs());
+    cpu::int8_rows const codes{codes_.data(), x.rows, blocks, std::size_t(blocks)};
+    by_rows(x.rows, w.inputs(), [&](int r) { cpu::encode_row<V>(x.row(r), w.inputs(), codes.row(r)); });
+    return {x, codes};
+  }
+
   /// out(row, column, x w^T + bias in f32) for 16 columns at a time.
   template <class Out> void multiply(rows x, matrix const& w, vector const& bias, Out&& out) noexcept {
+    auto const all = operand_of(x, w);
     by_panels(x, w, w.panels(), [&](int panel) {
-      cpu::multiply_panel<Isa, T, Linear::policy::by>(w, panel, x, [&](int r, int column, V v) {
+      cpu::multiply_panel<Isa, T, Linear::policy::by>(w, panel, all, [&](int r, int column, V v) {
         int const c = panel * cpu::panel_outputs + column;
         out(r, c, bias.empty() ? v : v + V::load(bias.data() + c));
       });
@@ -275,6 +289,7 @@ template <cpu::instruction_set Isa, class T, class Attention, class Linear> clas
   typename Attention::template kernel<Isa, T> attention_;
   cpu::workspace<T> workspace_;
   aligned_array<float> cosine_, sine_, logits_;
+  aligned_array<cpu::int8_block> codes_;   ///< of the rows that are multiplied now
 };
 
 }  // namespace verbatim

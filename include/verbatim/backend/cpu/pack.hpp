@@ -47,6 +47,7 @@ template <class T> class packed_matrix {
   int steps() const noexcept { return steps_; }
   weight_format format() const noexcept { return format_; }
   bool quantised() const noexcept { return format_ != weight_format::checkpoint; }
+  bool rounds_activations() const noexcept { return format_ == weight_format::w4a8; }
   int rows(int part) const noexcept { return rows_[std::size_t(part)]; }
   int offset(int part) const noexcept { return offset_[std::size_t(part)]; }
   int outputs() const noexcept { return offset_[std::size_t(parts_)]; }   ///< padding included
@@ -59,7 +60,7 @@ template <class T> class packed_matrix {
   std::size_t panel_words() const noexcept { return words_before(quantised() ? blocks() * block_steps : steps_); }
   std::size_t words_before(int s) const noexcept {
     auto const in = [&](std::size_t bytes) { return std::size_t(s / block_steps) * bytes / 4; };
-    return format_ == weight_format::int8 ? in(sizeof(quantised_block<8>)) : format_ == weight_format::int4 ? in(sizeof(quantised_block<4>)) : std::size_t(s) * panel_outputs;
+    return !quantised() ? std::size_t(s) * panel_outputs : in(format_ == weight_format::int8 ? sizeof(quantised_block<8>) : sizeof(quantised_block<4>));
   }
   template <int Bits> quantised_block<Bits> const* blocks_of(int panel_index) const noexcept {
     return reinterpret_cast<quantised_block<Bits> const*>(panel(panel_index));
@@ -78,7 +79,7 @@ template <class T> class packed_matrix {
     int const count = rows(part) - first < panel_outputs ? rows(part) - first : panel_outputs;
     std::uint32_t* const to = panel(offset(part) / panel_outputs + panel_of_part);
     if (format_ == weight_format::int8) return encode(reinterpret_cast<quantised_block<8>*>(to), source, first, count);
-    if (format_ == weight_format::int4) return encode(reinterpret_cast<quantised_block<4>*>(to), source, first, count);
+    if (quantised()) return encode(reinterpret_cast<quantised_block<4>*>(to), source, first, count);
     constexpr int block = 16;  // words: a cache line of each source row against 4 KiB of the panel
     int const whole = k_ / word;
     int done = 0;
@@ -101,7 +102,7 @@ template <class T> class packed_matrix {
   void copy_row(int part, int row, T* to) const noexcept {
     std::uint32_t const* const from = panel(offset(part) / panel_outputs + row / panel_outputs) + row % panel_outputs;
     if (format_ == weight_format::int8) return decode_row(reinterpret_cast<quantised_block<8> const*>(from - row % panel_outputs), row % panel_outputs, to);
-    if (format_ == weight_format::int4) return decode_row(reinterpret_cast<quantised_block<4> const*>(from - row % panel_outputs), row % panel_outputs, to);
+    if (quantised()) return decode_row(reinterpret_cast<quantised_block<4> const*>(from - row % panel_outputs), row % panel_outputs, to);
     for (int i = 0; i < k_; i += word) std::memcpy(to + i, from + std::size_t(i / word) * panel_outputs, std::size_t(k_ - i < word ? k_ - i : word) * sizeof(T));
   }
 

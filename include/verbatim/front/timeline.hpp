@@ -1,0 +1,72 @@
+// What the arrival times of tokens say: rates and latencies of one repetition of a benchmark.
+#pragma once
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "verbatim/core/error.hpp"
+
+namespace verbatim {
+
+/// Medians over the repetitions.
+struct measured {
+  double prefill_tokens_per_second = 0;   ///< prompt tokens that were computed, over the time to the last first token
+  double cached_tokens = 0;               ///< prompt tokens that were not: what earlier prompts of the same tokens left
+  double decode_tokens_per_second = 0;    ///< output tokens while all sequences decode: from then to the first one's end
+  double ttft_seconds = 0;                ///< submission to first token, median over sequences
+  double itl_p50_seconds = 0, itl_p99_seconds = 0;   ///< between tokens of one sequence, while all decode
+  double prefill_of_floor = 0, decode_of_floor = 0;  ///< 0 when the machine's limits were not given
+};
+
+namespace detail {
+
+inline double quantile(std::vector<double> v, double q) {
+  if (v.empty()) return 0;
+  std::sort(v.begin(), v.end());
+  return v[std::size_t(q * double(v.size() - 1) + 0.5)];
+}
+
+/// Arrival times of every token of one repetition.
+struct timeline {
+  double start = 0;
+  int cached = 0;   // prompt tokens
+  std::vector<std::vector<double>> tokens;   // [sequence][token]
+
+  /// All sequences decode from the last one's first token to the first one's last.
+  double last_first() const {
+    double t = start;
+    for (auto const& s : tokens) t = std::max(t, s.empty() ? start : s.front());
+    return t;
+  }
+  /// Throws error("engine", 10) where no token lies between the two.
+  measured summary(int prompt) const {
+    double const decoding = last_first();
+    double end = std::numeric_limits<double>::infinity();
+    for (auto const& s : tokens) end = std::min(end, s.empty() ? start : s.back());
+    std::vector<double> first, gaps;
+    std::size_t longest = 0;
+    for (auto const& s : tokens) {
+      if (s.empty()) continue;
+      first.push_back(s.front() - start);
+      longest = std::max(longest, s.size());
+      for (std::size_t i = 1; i < s.size(); ++i)
+        if (s[i] > decoding && s[i] <= end) gaps.push_back(s[i] - std::max(s[i - 1], decoding));
+    }
+    if (gaps.empty() && longest > 1)
+      throw error("engine", 10, "with " + std::to_string(longest) + " output tokens the first sequence ends before the last one's prompt is computed, so the batch never decodes as a whole: more output tokens are needed");
+    measured m;
+    m.cached_tokens = cached;
+    m.prefill_tokens_per_second = (double(tokens.size()) * prompt - cached) / (decoding - start);
+    m.decode_tokens_per_second = gaps.empty() ? 0 : double(gaps.size()) / (end - decoding);
+    m.ttft_seconds = quantile(first, 0.5);
+    m.itl_p50_seconds = quantile(gaps, 0.5);
+    m.itl_p99_seconds = quantile(gaps, 0.99);
+    return m;
+  }
+};
+
+}  // namespace detail
+
+}  // namespace verbatim
