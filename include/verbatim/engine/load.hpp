@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <concepts>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -78,6 +79,20 @@ inline int plan_pages(engine_config const& c, int context, int page, std::size_t
   return int(std::min<std::size_t>(pages, 1u << 24));
 }
 
+/// Tokenizer and template, where the directory has them. Reads out.config; writes what is of text.
+template <class P> void load_text(std::filesystem::path const& directory, loaded_parts<P>& out) {
+  if (!std::filesystem::exists(directory / "tokenizer.json")) return;
+  out.text.emplace(P::text::load(directory));
+  out.text->set_stop(out.config.eos);
+  out.chat = chat_template::find(directory);
+  out.turn_ends = out.config.eos;
+  if (auto const eos = load_special_strings(directory).eos) {
+    std::vector<token> ids;
+    out.text->encode(*eos, ids);
+    if (ids.size() == 1 && std::find(out.turn_ends.begin(), out.turn_ends.end(), ids[0]) == out.turn_ends.end()) out.turn_ends.push_back(ids[0]);
+  }
+}
+
 template <class P> loaded_parts<P> load_parts(engine_config const& c) {
   check_values(c);
   loaded_parts<P> out;
@@ -86,17 +101,8 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
   out.defaults = description.defaults;
   auto const directory = std::filesystem::is_directory(c.checkpoint) ? c.checkpoint : c.checkpoint.parent_path();
   out.name = std::filesystem::weakly_canonical(directory).filename().string();
-  if (std::filesystem::exists(directory / "tokenizer.json")) {
-    out.text.emplace(P::text::load(directory));
-    out.text->set_stop(out.config.eos);
-    out.chat = chat_template::find(directory);
-    out.turn_ends = out.config.eos;
-    if (auto const eos = load_special_strings(directory).eos) {
-      std::vector<token> ids;
-      out.text->encode(*eos, ids);
-      if (ids.size() == 1 && std::find(out.turn_ends.begin(), out.turn_ends.end(), ids[0]) == out.turn_ends.end()) out.turn_ends.push_back(ids[0]);
-    }
-  }
+  // A large vocabulary takes about as long as the weights of a small model, and neither needs the other. A failure here waits for theirs.
+  auto text = std::async(std::launch::async, [&] { load_text(directory, out); });
 
   int const wanted = c.context ? std::min(c.context, out.config.context) : out.config.context;
   double const kv_bits = bits_of(c.kv, out.config.head_dim, 8 * sizeof(typename P::dtype));
@@ -119,6 +125,7 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
     out.model->load(source);
     source.release();
   }
+  text.get();
   return out;
 }
 
