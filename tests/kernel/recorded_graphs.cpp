@@ -138,14 +138,47 @@ TEST_CASE("recorded graphs: of many keys those used last are kept") {
   replay(1);
   CHECK((c.recordings == recordings + 1 && c.graphs == most && int(c.kept.size()) == most));
   int const drains = c.drains, last = c.recordings;
-  for (int key = 10000; key < 10000 + 2 * most; ++key) replay(key);   // seen once: bounded, too, and at the cost of one graph and one wait
-  CHECK((c.graphs == most - 1 && int(c.kept.size()) == most && c.drains == drains + 1));
-  for (int key : {1, 3 * most - 2, 2 * most + 1}) {   // theirs are there; only that of 3 * most - 1 was used before
+  for (int key = 10000; key < 10000 + 2 * most; ++key) replay(key);   // seen once: bounded, too, and at the cost of the reserve, in graphs and waits
+  int const cost = int(kept::reserve) + 1;
+  CHECK((c.graphs == most - cost && int(c.kept.size()) == most && c.drains == drains + cost));
+  for (int key : {1, 3 * most - 1 - cost, 2 * most + 1}) {   // theirs are there; only those of `cost` others were used before
     replay(key);
     CHECK((c.recordings == last && c.last_run == c.enqueued));
   }
   replay(10000 + 2 * most - 1);   // the last of those is remembered, and recorded
-  CHECK((c.recordings == last + 1 && c.graphs == most));
+  CHECK((c.recordings == last + 1 && c.graphs == most - cost + 1));
+}
+
+TEST_CASE("recorded graphs: new keys that come in turn are recorded, whatever graphs there are") {
+  int const most = int(kept::most), reserve = int(kept::reserve);
+  for (int turns : {1, 2, 10, reserve + 1})
+    for (int stale : {most - 2, most - 1, most}) {
+      CAPTURE(turns, stale);
+      counter c;
+      for (int key = 0; key < stale; ++key)
+        for (int i = 0; i < 2; ++i) c.replay(key);
+      for (int key = 5000; key < 5000 + most - stale; ++key) c.replay(key);   // and some that came once
+      CHECK((c.graphs == stale && int(c.kept.size()) == most));
+      int const recordings = c.recordings;
+      for (int round = 0; round < 3; ++round)
+        for (int key = 10000; key < 10000 + turns; ++key) c.replay(key);
+      CHECK(c.recordings == recordings + turns);
+      CHECK(int(c.kept.size()) == most);
+    }
+}
+
+TEST_CASE("recorded graphs: where nothing is recorded any more, new keys cost no graph") {
+  counter c;
+  int const most = int(kept::most);
+  for (int key = 0; key < most; ++key)
+    for (int i = 0; i < 2; ++i) c.replay(key);
+  c.can_finish = false;
+  for (int key = 1000; key < 1000 + kept::most_failures; ++key)
+    for (int i = 0; i < 2; ++i) c.replay(key);
+  int const graphs = c.graphs, begun = c.begun;
+  for (int key = 2000; key < 2000 + 2 * most; ++key)
+    for (int i = 0; i < 2; ++i) c.replay(key);
+  CHECK((c.graphs == graphs && c.begun == begun));
 }
 
 TEST_CASE("recorded graphs: an exception ends the recording") {

@@ -1,9 +1,11 @@
 // Graphs of launches, by key: which are recorded, replayed and given up. What comes under a key for the first time is launched one by one,
 // which loads the kernels; the second time it is recorded; from then on it is replayed. Host code without CUDA: recording is the executor's.
 // Memory is bounded: at most `most` keys are remembered, and for another one the one whose last use is longest ago is forgotten: of those
-// without a graph, where there are any, so keys that never come again cost one graph and one wait at most, however many they are. A graph's
-// own memory is the driver's affair and grows with its launches. So is what fails: a key is tried `most_tries` times, and after
-// `most_failures` in a row nothing is recorded any more; graphs that are there are still replayed.
+// without a graph, while these are more than `reserve`, else of those with one. So keys that never come again cost `reserve` graphs and
+// waits and one more at most, however many they are; and of new keys that come in turn, up to `reserve` and one more, each is still known
+// when it comes again, whatever graphs there are. A graph's own memory is the driver's affair and grows with its launches. What fails is
+// bounded too: a key is tried `most_tries` times, and after `most_failures` in a row nothing is recorded any more; graphs that are there are
+// still replayed, and no key takes the place of one while another has none.
 // Cost: a look-up a step; a new key allocates, and where there are `most`, it looks at all of them and may wait for the executor.
 #pragma once
 #include <array>
@@ -20,7 +22,8 @@ using graph_key = std::array<int, 6>;
 /// Graph: owned, and false as a bool where there is none.
 template <class Graph> class recorded_graphs {
  public:
-  static constexpr std::size_t most = 256;
+  static constexpr std::size_t most = 256, reserve = 64;
+  static_assert(reserve < most);   // where no more than the reserve are without a graph, another has one
   static constexpr int most_tries = 2, most_failures = 8;
 
   /// Runs what f enqueues on the executor, once, by launches or as a graph. Of an executor: start_recording, false where nothing is
@@ -60,7 +63,10 @@ template <class Graph> class recorded_graphs {
   /// Another than the one that was just made.
   template <class Executor> void forget_one(Executor& e, entry const& made) {
     if (entries_.size() <= most) return;
-    auto const rank = [](entry const& of) { return std::pair(bool(of.graph), of.used); };
+    std::size_t without = 0;
+    for (auto const& [key, of] : entries_) without += !of.graph && &of != &made;
+    bool const spares_graphs = without > (failures_ < most_failures ? reserve : 0);
+    auto const rank = [&](entry const& of) { return std::pair(bool(of.graph) == spares_graphs, of.used); };
     auto least = entries_.end();
     for (auto i = entries_.begin(); i != entries_.end(); ++i)
       if (&i->second != &made && (least == entries_.end() || rank(i->second) < rank(least->second))) least = i;
