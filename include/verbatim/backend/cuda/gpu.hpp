@@ -53,13 +53,14 @@ class gpu {
   /// Bytes of the current device that are free. Throws device.5.
   static std::size_t free_memory();
   static constexpr int processors = 132;   ///< of an H100 or H200: how work is cut, not what it gives
+  struct event_end {
+    void operator()(void* event) const noexcept;
+  };
+  using event = std::unique_ptr<void, event_end>;   ///< a cudaEvent_t
 
  private:
   struct stream_end {
     void operator()(void* stream) const noexcept;
-  };
-  struct event_end {
-    void operator()(void* event) const noexcept;
   };
   struct graph_end {
     void operator()(void* executable) const noexcept;
@@ -76,7 +77,7 @@ class gpu {
 
   int device_ = 0, failure_ = 0, failure_before_ = 0;   // the last: of when recording began, whose own failures are none
   std::unique_ptr<void, stream_end> stream_;
-  std::unique_ptr<void, event_end> marks_[2];
+  event marks_[2];
   recorded_graphs<graph> graphs_;
 };
 

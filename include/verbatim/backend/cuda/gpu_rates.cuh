@@ -74,19 +74,18 @@ void fill_with_random(bf16* to, std::size_t count) {
 }
 
 gpu_stopwatch::gpu_stopwatch(gpu const& g) : stream_(g.stream()) {
-  cudaEvent_t begin = nullptr, end = nullptr;
-  detail::require(cudaEventCreate(&begin));
-  begin_ = begin;
-  if (cudaError_t const e = cudaEventCreate(&end); e != cudaSuccess) cudaEventDestroy(begin), detail::require(e);
-  end_ = end;
+  for (gpu::event* e : {&begin_, &end_}) {
+    cudaEvent_t made = nullptr;
+    detail::require(cudaEventCreate(&made));
+    e->reset(made);
+  }
 }
-gpu_stopwatch::~gpu_stopwatch() { cudaEventDestroy(static_cast<cudaEvent_t>(begin_)), cudaEventDestroy(static_cast<cudaEvent_t>(end_)); }
-void gpu_stopwatch::start() { detail::require(cudaEventRecord(static_cast<cudaEvent_t>(begin_), static_cast<cudaStream_t>(stream_))); }
+void gpu_stopwatch::start() { detail::require(cudaEventRecord(static_cast<cudaEvent_t>(begin_.get()), static_cast<cudaStream_t>(stream_))); }
 double gpu_stopwatch::stop() {
   float ms = 0;
-  detail::require(cudaEventRecord(static_cast<cudaEvent_t>(end_), static_cast<cudaStream_t>(stream_)));
-  detail::require(cudaEventSynchronize(static_cast<cudaEvent_t>(end_)));
-  detail::require(cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(begin_), static_cast<cudaEvent_t>(end_)));
+  detail::require(cudaEventRecord(static_cast<cudaEvent_t>(end_.get()), static_cast<cudaStream_t>(stream_)));
+  detail::require(cudaEventSynchronize(static_cast<cudaEvent_t>(end_.get())));
+  detail::require(cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(begin_.get()), static_cast<cudaEvent_t>(end_.get())));
   return double(ms) / 1e3;
 }
 

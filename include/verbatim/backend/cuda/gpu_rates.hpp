@@ -19,13 +19,12 @@ double measure_product_rate();
 class gpu_stopwatch {
  public:
   explicit gpu_stopwatch(gpu const& g);
-  gpu_stopwatch(gpu_stopwatch const&) = delete;
-  ~gpu_stopwatch();
   void start();
   double stop();   ///< waits
 
  private:
-  void *stream_, *begin_ = nullptr, *end_ = nullptr;
+  void* stream_;
+  gpu::event begin_, end_;
 };
 
 /// Random values of about [-1, 1) in device memory; there when it returns. Constants would draw less power, and run at higher clocks. Throws device.4.
