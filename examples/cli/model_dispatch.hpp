@@ -30,7 +30,7 @@ struct model_options {
     o.number("--step-tokens", "N", step_tokens, 1, 65536, "tokens of a step; long prompts run in chunks of it");
     o.number("--chunk-tokens", "N", chunk_tokens, 0, 65536, "prompt tokens of a step while others decode, who wait for it; 0: the device's choice");
     o.number("--context", "N", context, 0, 1 << 24, "tokens of a sequence; 0, or more than the model was made for: what it was made for");
-    o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: for a full batch, at most a quarter of RAM");
+    o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: for a full batch, at most a quarter of RAM, or four fifths of what the model leaves of a GPU's free memory");
   }
   verbatim::engine_config config() const {
     verbatim::weight_format format{};

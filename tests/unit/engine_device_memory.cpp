@@ -1,5 +1,5 @@
-// What a CUDA device's memory is planned to hold of weights is what is allocated for them, and what is by hand; the rest is for keys and
-// values.
+// What a CUDA device's memory is planned to hold of weights is what is allocated for them, and what is by hand; what it is planned to hold for
+// steps is what a backend allocates beside its pages. Of the rest, keys and values get their part.
 #include "catch.hpp"
 #include "verbatim/backend/cuda/library_linear.hpp"
 #include "verbatim/engine/load.hpp"
@@ -27,14 +27,23 @@ template <class T, class Linear> struct counted_weights {
 constexpr std::size_t free_bytes = 64 << 20;
 template <class T, class Linear, class Model> struct on_a_device {
   using dtype = T;
+  using attention = cuda::tensor_attention;
   using linear = Linear;
   using architecture = Model;
-  struct device {
-    struct executor {
+  static constexpr numerics contract{Linear::offers, 16, Linear::k_leaf};
+  /// The emulator, which counts what it is asked for.
+  struct device : cuda::emulated {
+    struct executor : cuda::emulator {
       static std::size_t free_memory() { return free_bytes; }
+      static void* allocate(std::size_t n) {
+        counting::bytes += n;
+        return cuda::emulator::allocate(n);
+      }
+      static void* stage(std::size_t n) { return cuda::emulator::allocate(n); }
     };
   };
 };
+constexpr ops_limits small{.tokens = 24, .slices = 3, .outputs = 5, .pages = 4, .page = 16, .context = 60};
 
 model_config config_of(architecture arch, bool tied, int vocabulary = 256) {
   model_config c;
@@ -63,8 +72,23 @@ template <class T, class Linear, class Model> std::size_t planned(model_config c
     CHECK(l.bytes() == bytes);
   }
   CHECK(counting::bytes == bytes);
-  CHECK(detail::room_for_kv<P>(c) == (free_bytes - bytes) / 5 * 4);
+  CHECK(detail::room_for_kv<P>(c, small) == (free_bytes - bytes - detail::device_step_bytes<P>(c, small)) / 5 * 4);
   return bytes;
+}
+
+template <class T, class Linear> void steps_take_what_is_planned(ops_limits l) {
+  using P = on_a_device<T, Linear, llama>;
+  model_config const c = config_of(architecture::llama, false, 257);
+  std::size_t const planned = detail::device_step_bytes<P>(c, l);
+  counting::bytes = 0;
+  ops<typename P::device, T, typename P::attention, Linear> const backend(c, l, P::contract);
+  CHECK(counting::bytes == planned + backend.kv_bytes());
+  CHECK(planned > std::size_t(l.outputs) * 257 * sizeof(float));   // the logits alone
+  // As long as a sequence finds its pages, their number does not matter; a shorter context takes no more.
+  l.pages *= 3;
+  CHECK(detail::device_step_bytes<P>(c, l) == planned);
+  l.context /= 2;
+  CHECK(detail::device_step_bytes<P>(c, l) <= planned);
 }
 
 }  // namespace
@@ -90,5 +114,23 @@ TEST_CASE("device memory: weights take what is planned, with a tied head and wit
 TEST_CASE("device memory: weights that do not fit leave nothing") {
   model_config big = config_of(architecture::llama, false);
   big.vocabulary = 1 << 18;   // 64 MiB each
-  CHECK(detail::room_for_kv<on_a_device<bf16, cuda::tensor_linear, llama>>(big) == 0);
+  CHECK(detail::room_for_kv<on_a_device<bf16, cuda::tensor_linear, llama>>(big, small) == 0);
+}
+
+TEST_CASE("device memory: steps take what is planned, beside pages") {
+  ops_limits const larger{.tokens = 200, .slices = 70, .outputs = 70, .pages = 40, .page = 16, .context = 640};
+  for (ops_limits const& l : {small, larger}) {
+    CAPTURE(l.tokens);
+    steps_take_what_is_planned<float, cuda::tensor_linear>(l);
+    steps_take_what_is_planned<bf16, cuda::tensor_linear>(l);
+    steps_take_what_is_planned<bf16, cuda::library_linear>(l);
+  }
+  // Weights that fit and leave no room for steps leave none for keys and values either.
+  model_config const c = config_of(architecture::llama, false, 1 << 16);
+  ops_limits many = small;
+  many.outputs = many.tokens = 200;
+  using P = on_a_device<bf16, cuda::tensor_linear, llama>;
+  CHECK(detail::device_weight_bytes<P>(c) < free_bytes);
+  CHECK(detail::room_for_kv<P>(c, small) > 0);
+  CHECK(detail::room_for_kv<P>(c, many) == 0);
 }

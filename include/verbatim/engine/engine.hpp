@@ -34,7 +34,9 @@ struct engine_config {
   int step_tokens = 512;                   ///< rows of a step: decode first, the rest for chunks of prompts
   int chunk_tokens = 0;                    ///< rows of prompts in a step in which sequences decode, which wait for it; 0: the device's choice
   int context = 0;                         ///< tokens of a sequence; 0: what the model was made for
-  std::size_t kv_bytes = 0;                ///< memory for the KV cache; 0: what max_batch full contexts need, at most a quarter of RAM
+  /// Memory for the KV cache; 0: what max_batch full contexts need, at most a quarter of RAM, or four fifths of what weights and steps leave of
+  /// a GPU's free memory.
+  std::size_t kv_bytes = 0;
   weight_format weights = weight_format::checkpoint;   ///< how matrices are kept; quantised as they are loaded
   kv_format kv = kv_format::activations;   ///< how keys and values are kept
   bool pin_threads = false;                ///< each thread that computes, the one that drives included, keeps to a processor of its own

@@ -58,12 +58,20 @@ template <class P> std::size_t device_weight_bytes(model_config const& config) {
   return loader<typename P::architecture, planned>(config, nothing).bytes();
 }
 
+/// Bytes that steps will take of it beside weights and pages, of which limits.pages need only be enough for one sequence of limits.context.
+template <class P> std::size_t device_step_bytes(model_config const& config, ops_limits const& limits) {
+  check_shape(config, limits, P::contract, 16);
+  using planned = cuda::planned_steps<typename P::device::executor>;
+  return cuda::step_memory<planned, typename P::dtype, typename P::attention, typename P::linear>(config, limits, P::contract.kv_leaf).bytes();
+}
+
 /// Bytes for keys and values where none were asked for: a quarter of the machine's memory; of a device with memory of its own, four fifths
-/// of what its weights leave free.
-template <class P> std::size_t room_for_kv(model_config const& config) {
+/// of what weights and steps will leave of what is free now. The last fifth is for what has no size yet: graphs, kernels as they are first
+/// launched, what tiles are made through, the allocator's rounding, and who else uses the device.
+template <class P> std::size_t room_for_kv(model_config const& config, ops_limits const& limits) {
   if constexpr (requires { P::device::executor::free_memory(); }) {
-    std::size_t const free = P::device::executor::free_memory(), weights = device_weight_bytes<P>(config);
-    return free > weights ? (free - weights) / 5 * 4 : 0;
+    std::size_t const free = P::device::executor::free_memory(), taken = device_weight_bytes<P>(config) + device_step_bytes<P>(config, limits);
+    return free > taken ? (free - taken) / 5 * 4 : 0;
   } else {
     return std::size_t(sysconf(_SC_PHYS_PAGES)) * std::size_t(sysconf(_SC_PAGE_SIZE)) / 4;
   }
@@ -106,12 +114,14 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
 
   int const wanted = c.context ? std::min(c.context, out.config.context) : out.config.context;
   double const kv_bits = bits_of(c.kv, out.config.head_dim, 8 * sizeof(typename P::dtype));
-  int const pages = plan_pages(c, wanted, P::cache::page, std::size_t(double(weights::floors_of(out.config, 1).kv_bytes) * kv_bits / 8), c.kv_bytes ? 0 : room_for_kv<P>(out.config));
-  out.context = int(std::min<long>(wanted, long(pages) * P::cache::page));
   int const rows = std::max(c.step_tokens, c.max_batch + 1);   // room for a prompt beside a full batch that decodes
   int const threads = c.threads ? c.threads : int(std::max(1u, std::thread::hardware_concurrency()));
   out.limits = {.tokens = rows, .slices = c.max_batch, .outputs = std::min(rows, std::max(c.max_batch, 16)),
-                .pages = pages, .page = P::cache::page, .context = out.context, .threads = threads, .pin_threads = c.pin_threads, .weights = c.weights, .kv = c.kv};
+                .pages = (wanted + P::cache::page - 1) / P::cache::page, .page = P::cache::page, .context = wanted,
+                .threads = threads, .pin_threads = c.pin_threads, .weights = c.weights, .kv = c.kv};
+  std::size_t const room = c.kv_bytes ? 0 : room_for_kv<P>(out.config, out.limits);   // a shorter context takes no more
+  out.limits.pages = plan_pages(c, wanted, P::cache::page, std::size_t(double(weights::floors_of(out.config, 1).kv_bytes) * kv_bits / 8), room);
+  out.limits.context = out.context = int(std::min<long>(wanted, long(out.limits.pages) * P::cache::page));
   if (!loaded_parts<P>::model_type::takes_formats && c.weights != weight_format::checkpoint)
     throw error("engine", 9, "weights: this device keeps them as the checkpoint has them");
   if constexpr (!requires { requires loaded_parts<P>::model_type::backend_type::takes_kv_formats; })

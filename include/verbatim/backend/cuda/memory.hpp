@@ -75,6 +75,8 @@ template <class Executor> struct device_vector : joined_tensor<Executor, float> 
 struct no_memory {
   static void* allocate(std::size_t) noexcept { return nullptr; }
   static void release(void*) noexcept {}
+  static void* stage(std::size_t) noexcept { return nullptr; }
+  static void unstage(void*) noexcept {}
 };
 /// The weights of ops<cuda::…> before there are any: a loader shaped with this counts their bytes.
 template <class T, class Linear> struct planned_weights {

@@ -9,7 +9,6 @@
 // Not thread-safe. Errors: device.* from construction, and from waiting for what failed.
 #pragma once
 #include <algorithm>
-#include <array>
 #include <span>
 #include <string>
 #include <utility>
@@ -20,8 +19,7 @@
 #include "verbatim/backend/cuda/device.hpp"
 #include "verbatim/backend/cuda/emulator.hpp"
 #include "verbatim/backend/cuda/gpu.hpp"
-#include "verbatim/backend/cuda/row_sampler.hpp"
-#include "verbatim/backend/cuda/step_tables.hpp"
+#include "verbatim/backend/cuda/step_memory.hpp"
 #include "verbatim/backend/cuda/weight_store.hpp"
 #include "verbatim/backend/rope_frequencies.hpp"
 #include "verbatim/core/error.hpp"
@@ -34,7 +32,7 @@ namespace verbatim {
 
 template <cuda::device Device, class T, class Attention, class Linear> class ops<Device, T, Attention, Linear> {
   using executor = typename Device::executor;
-  template <class U> using array = cuda::device_array<executor, U>;
+  using memory = cuda::step_memory<executor, T, Attention, Linear>;
 
  public:
   using value = T;
@@ -52,13 +50,12 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
 
   ops(model_config const& c, ops_limits limits, numerics contract)
       : config_(c), limits_(checked(c, limits, contract)), leaf_(contract.kv_leaf), pool_(limits.threads, limits.pin_threads), store_(executor_),
-        tables_(limits, contract.kv_leaf, Attention::shares_prefixes), frequencies_(std::size_t(c.head_dim / 2)), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
-        sine_(cosine_.size()), layer_kv_(std::size_t(limits.pages) * page_elements()), kv_(2 * std::size_t(c.layers) * layer_kv_),
-        partial_(partial_room()), workspace_(workspace_room()), logits_(std::size_t(limits.outputs) * std::size_t(c.vocabulary)), host_logits_(logits_.size()),
-        scratch_rows_(row_room()), scratch_partial_(partial_products()), sampler_(limits.outputs) {
+        memory_(c, limits, contract.kv_leaf), layer_kv_(std::size_t(limits.pages) * page_elements()), kv_(2 * std::size_t(c.layers) * layer_kv_),
+        host_logits_(memory_.logits.size()) {
     auto const f = rope_frequencies(c);
-    store_.write(frequencies_.data(), f.data(), f.size());
-    if constexpr (requires { Linear::template prepare<T>(executor_, products()); }) Linear::template prepare<T>(executor_, products());
+    store_.write(memory_.frequencies.data(), f.data(), f.size());
+    auto const products = memory::products(c, limits);
+    if constexpr (requires { Linear::template prepare<T>(executor_, products); }) Linear::template prepare<T>(executor_, products);
   }
 
   // --- weights -------------------------------------------------------------------------------------------------------
@@ -91,10 +88,10 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   /// finished, if that one brings no logits; its ids ~i are then the tokens that the other one samples for its output i.
   template <class F> void start(step const& s, F&& forward, std::span<kernel::sampling_row const> wanted = {}) {
     int const which = int(started_++ % 2);
-    shape_ = tables_.fill(executor_, s, which, wanted, sampler_.kernels_for(wanted, config_.vocabulary));
+    shape_ = memory_.tables.fill(executor_, s, which, wanted, memory_.sampler.kernels_for(wanted, config_.vocabulary));
     auto const launch_all = [&] {
       forward();
-      sampler_.launch(queue(), logits_, config_.vocabulary, tables_.wanted(), shape_.finishes);
+      memory_.sampler.launch(queue(), memory_.logits, config_.vocabulary, memory_.tables.wanted(), shape_.finishes);
     };
     if (shape_.replays()) executor_.replay(shape_.key(), launch_all);
     else launch_all();
@@ -102,9 +99,10 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     auto const sampled_here = [&](int i) { return !wanted.empty() && wanted[std::size_t(i)].wanted != kernel::sampling_row::what::nothing; };
     for (int first = 0, end; first < s.outputs; first = end + 1) {   // runs of rows that the host wants
       for (end = first; end < s.outputs && !sampled_here(end); ++end) {}
-      if (end > first) executor_.download(host_logits_.data() + std::size_t(first) * row, logits_.data() + std::size_t(first) * row, std::size_t(end - first) * row * sizeof(float));
+      std::size_t const at = std::size_t(first) * row;
+      if (end > first) executor_.download(host_logits_.data() + at, memory_.logits.data() + at, std::size_t(end - first) * row * sizeof(float));
     }
-    if (shape_.finishes != cuda::finishing::nothing) sampler_.bring(executor_, s.outputs, which);
+    if (shape_.finishes != cuda::finishing::nothing) memory_.sampler.bring(executor_, s.outputs, which);
     outputs_[which] = s.outputs;
     executor_.mark(which);
   }
@@ -113,7 +111,7 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   logits_view finish(std::span<kernel::sampling_result> results = {}) {
     int const which = int(finished_++ % 2);
     executor_.wait(which);
-    sampler_.read(results, which);
+    memory_.sampler.read(results, which);
     return {host_logits_.data(), outputs_[which], std::size_t(config_.vocabulary), config_.vocabulary};
   }
   /// Both, for logits of all outputs.
@@ -125,13 +123,15 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   void begin(step const&) {
     used_ = 0;
     unmerged_ = {};
-    queue().launch(kernel::rope_table_params<T>{tables_.positions(), frequencies_, cosine_, sine_, shape_.rows, config_.head_dim / 2});
+    queue().launch(kernel::rope_table_params<T>{memory_.tables.positions(), memory_.frequencies, memory_.cosine, memory_.sine, shape_.rows, config_.head_dim / 2});
   }
 
   rows embed(matrix const& table, step const&) {
     rows const x = take(shape_.rows, config_.hidden);
-    if constexpr (Linear::template tiled<T>) queue().launch(kernel::sm90::tiled_embedding{table.all(), tables_.ids(), all(x), x.rows, x.columns, table.outputs(), sampler_.results()});
-    else queue().launch(kernel::embedding_params<T>{table.all(), tables_.ids(), all(x), x.rows, x.columns, sampler_.results()});
+    auto const ids = memory_.tables.ids();
+    auto const sampled = memory_.sampler.results();
+    if constexpr (Linear::template tiled<T>) queue().launch(kernel::sm90::tiled_embedding{table.all(), ids, all(x), x.rows, x.columns, table.outputs(), sampled});
+    else queue().launch(kernel::embedding_params<T>{table.all(), ids, all(x), x.rows, x.columns, sampled});
     return x;
   }
 
@@ -209,15 +209,17 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   operand attend(rows q, step const&, int layer) {
     operand const out = take_operand(q.rows, q.columns);
     bool const windowed = config_.windowed.empty() || config_.windowed[std::size_t(layer)];
+    auto const& tables = memory_.tables;
     auto const enqueue = [&](int first, int count, int longest, bool split) {
       if (count == 0) return;
-      kernel::attention_params<T> const p{all(q), all(out), kv_of(layer), tables_.sequences(first, count), config_.heads, split ? count : q.rows, leaf_,
-                                          windowed ? config_.window : 0, longest, shape_.leaves, partial_, out.groups};
-      cuda::attention_step how{.positions = tables_.positions(), .split = split};
-      if (split && shape_.runs > 0) how.runs = tables_.runs(), how.members = tables_.members(), how.shared_leaves = tables_.shared_leaves(), how.most_members = shape_.members;
+      kernel::attention_params<T> const p{all(q), all(out), kv_of(layer), tables.sequences(first, count), config_.heads, split ? count : q.rows, leaf_,
+                                          windowed ? config_.window : 0, longest, shape_.leaves, memory_.partial, out.groups};
+      cuda::attention_step how{.positions = tables.positions(), .split = split};
+      if (split && shape_.runs > 0)
+        how.runs = tables.runs(), how.members = tables.members(), how.shared_leaves = tables.shared_leaves(), how.most_members = shape_.members;
       Attention::enqueue(queue(), p, how);
     };
-    enqueue(0, shape_.decoding, 1, partial_of(shape_.decoding, shape_.leaves) <= partial_.size());
+    enqueue(0, shape_.decoding, 1, memory::partial_of(config_, shape_.decoding, shape_.leaves) <= memory_.partial.size());
     enqueue(shape_.decoding, shape_.sequences - shape_.decoding, shape_.longest, false);
     return out;
   }
@@ -241,13 +243,13 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   /// The rows of x whose logits are wanted.
   rows output_rows(rows x, step const&) {
     rows const y = take(shape_.outputs, x.columns);
-    if (y.rows > 0) queue().launch(kernel::embedding_params<T>{all(x), tables_.output_rows(), all(y), y.rows, y.columns});
+    if (y.rows > 0) queue().launch(kernel::embedding_params<T>{all(x), memory_.tables.output_rows(), all(y), y.rows, y.columns});
     return y;
   }
 
   /// Stay in device memory; run() brings them to the host.
   logits_view logits(operand x, matrix const& head) {
-    if (x.rows > 0) Linear::enqueue(queue(), product_of<float>(x, head, none, logits_), scratch());
+    if (x.rows > 0) Linear::enqueue(queue(), product_of<float>(x, head, none, memory_.logits), scratch());
     return {};
   }
 
@@ -299,57 +301,19 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     T* const keys = kv_.data() + 2 * std::size_t(layer) * layer_kv_;
     return {{keys, layer_kv_}, {keys + layer_kv_, layer_kv_}, limits_.page, config_.kv_heads, config_.head_dim};
   }
-  std::size_t partial_of(int rows, int leaves) const noexcept {
-    return std::size_t(rows) * std::size_t(config_.heads) * std::size_t(leaves) * std::size_t(config_.head_dim + 2);
-  }
-  /// For a full batch at a full context, but at most 512 MiB: beyond that a block visits all leaves of its rows.
-  std::size_t partial_room() const noexcept {
-    return std::min<std::size_t>(partial_of(limits_.slices, cuda::rounded_leaves(tables_.most_leaves())), std::size_t(1) << 27);
-  }
-  /// What a decoder takes at most: the residual, and in a layer the norm, q, k, v, the rotated queries, the attention's rows and their
-  /// projection, or the norm, gate, up, their product and its projection.
-  std::size_t workspace_room() const noexcept {
-    std::size_t const hidden = std::size_t(config_.hidden), q = std::size_t(config_.heads * config_.head_dim), kv = std::size_t(config_.kv_heads * config_.head_dim);
-    std::size_t const inner = std::size_t(config_.intermediate), rows = std::size_t(limits_.tokens), outputs = std::size_t(limits_.outputs);
-    auto const operand = [](int n, int columns) { return operand_elements(n, columns, groups_of(n)); };
-    std::size_t const attention = operand(limits_.tokens, config_.hidden) + operand(limits_.tokens, int(q)) + (hidden + 2 * q + 2 * kv) * rows;
-    std::size_t const feed_forward = operand(limits_.tokens, config_.hidden) + operand(limits_.tokens, config_.intermediate) + (hidden + 2 * inner) * rows;
-    return hidden * rows + std::max(attention, feed_forward) + hidden * outputs + operand(limits_.outputs, config_.hidden) + 64 * 16;
-  }
-  std::size_t row_room() const noexcept {
-    int const deepest = std::max({config_.hidden, config_.heads * config_.head_dim, config_.intermediate});
-    return Linear::template row_room<T>(limits_.tokens, deepest);
-  }
-  std::array<cuda::product_kind, 5> products() const noexcept {
-    int const q = config_.heads * config_.head_dim, kv = config_.kv_heads * config_.head_dim, rows = limits_.tokens;
-    return {{{q + 2 * kv, config_.hidden, rows, config_.attention_bias}, {config_.hidden, q, rows, config_.output_bias}, {2 * config_.intermediate, config_.hidden, rows},
-             {config_.hidden, config_.intermediate, rows}, {config_.vocabulary, config_.hidden, limits_.outputs, false, true}}};
-  }
-  std::size_t partial_products() const noexcept {
-    std::size_t most = 0;
-    for (auto const& p : products()) most = std::max(most, Linear::partial_room(p.outputs, p.k, executor::processors));
-    return most;
-  }
   /// Uninitialised rows, at a multiple of 128 bytes.
   rows take(int count, int columns) noexcept { return {take(std::size_t(count) * std::size_t(columns)), count, columns, std::size_t(columns)}; }
   operand take_operand(int count, int columns) noexcept {
-    int const groups = groups_of(count);
-    return {{take(operand_elements(count, columns, groups)), count, columns, std::size_t(columns)}, groups};
+    int const groups = memory::groups_of(count);
+    return {{take(memory::operand_elements(count, columns, groups)), count, columns, std::size_t(columns)}, groups};
   }
   T* take(std::size_t elements) noexcept {
-    T* const p = workspace_.data() + used_;
+    T* const p = memory_.workspace.data() + used_;
     used_ += (elements + 63) / 64 * 64;
-    if (used_ > workspace_.size()) __builtin_trap();
+    if (used_ > memory_.workspace.size()) __builtin_trap();
     return p;
   }
-  static constexpr int groups_of(int rows) noexcept {
-    if constexpr (Linear::template tiled<T>) return Linear::groups(rows);
-    else return 0;
-  }
-  static constexpr std::size_t operand_elements(int rows, int columns, int groups) noexcept {
-    return groups > 0 ? kernel::sm90::activation_elements(groups, columns) : std::size_t(rows) * std::size_t(columns);
-  }
-  static kernel::global<T> all(operand x) noexcept { return {x.data, operand_elements(x.rows, x.columns, x.groups)}; }
+  static kernel::global<T> all(operand x) noexcept { return {x.data, memory::operand_elements(x.rows, x.columns, x.groups)}; }
 
   /// The executor, for a launch behind what waits to be merged.
   executor& queue() {
@@ -361,9 +325,11 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
     using kernel::sm90::pairing;
     return {all(x), w.all(), bias.all(), {}, y, x.rows, w.outputs(), w.columns(), x.groups, w.alternates() ? pairing::apart : pairing::none};
   }
-  cuda::product_scratch<T> scratch() const noexcept { return {scratch_rows_, scratch_partial_}; }
+  cuda::product_scratch<T> scratch() const noexcept { return {memory_.scratch_rows, memory_.scratch_partial}; }
   kernel::rope_append_params<T> append_of(kernel::global<T const> qkv, rows q, int layer) const noexcept {
-    return {qkv, all(q), cosine_, sine_, tables_.positions(), tables_.sequence_of(), tables_.sequences(0, shape_.sequences), kv_of(layer), q.rows, config_.heads};
+    auto const& tables = memory_.tables;
+    auto const sequences = tables.sequences(0, shape_.sequences);
+    return {qkv, all(q), memory_.cosine, memory_.sine, tables.positions(), tables.sequence_of(), sequences, kv_of(layer), q.rows, config_.heads};
   }
 
   model_config config_;
@@ -372,20 +338,13 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   cpu::pool pool_;
   executor executor_;
   mutable cuda::weight_store<executor> store_;
-  cuda::step_tables<executor> tables_;
+  memory memory_;
   cuda::step_shape shape_;
-  array<float> frequencies_, cosine_, sine_;
   std::size_t layer_kv_;
-  array<T> kv_;
-  array<float> partial_;
-  array<T> workspace_;
+  cuda::device_array<executor, T> kv_;
   std::size_t used_ = 0;
-  array<float> logits_;
   cuda::staging_array<executor, float> host_logits_;
   kernel::sm90::linear_params<T> unmerged_{};   ///< a sum onto rows whose leaves wait to be merged, where leaves_each > 0
-  array<T> scratch_rows_;
-  array<float> scratch_partial_;
-  cuda::row_sampler<executor> sampler_;
   unsigned started_ = 0, finished_ = 0;   // steps
   int outputs_[2] = {};
 };

@@ -20,6 +20,8 @@ template <class Executor> class row_sampler {
       : results_(std::size_t(rows)), host_results_(2 * results_.size()), cuts_(results_.size()), drawn_(kernel::piece_room(rows, Executor::processors)),
         summed_(drawn_.size()), arrived_(results_.size()) {}
 
+  /// In device memory.
+  std::size_t bytes() const noexcept { return results_.bytes() + cuts_.bytes() + drawn_.bytes() + summed_.bytes() + arrived_.bytes(); }
   /// Which kernels the rows of a step take.
   static finishing kernels_for(std::span<kernel::sampling_row const> wanted, int ids) noexcept {
     auto const any = [&](auto&& is) { return std::any_of(wanted.begin(), wanted.end(), is); };

@@ -57,6 +57,7 @@ template <class Executor> class step_tables {
         sequences_(std::size_t(l.slices)), found_runs_(std::size_t(l.slices)), found_members_(std::size_t(l.slices)), found_leaves_(std::size_t(l.slices)),
         all_(std::size_t(3 * l.tokens + 16 * l.slices + (1 + job_ints) * l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), staged_(2 * all_.size()) {}
 
+  std::size_t bytes() const noexcept { return all_.bytes(); }   ///< in device memory
   int most_leaves() const noexcept { return (context_ + leaf_ - 1) / leaf_; }
 
   /// Packs s and copies it. `which` of two places of the host it goes through: the step that went through it before must have ended.
