@@ -7,6 +7,7 @@
 #include "commands.hpp"
 #include "options.hpp"
 #include "verbatim/text/bpe.hpp"
+#include "verbatim/text/json.hpp"
 
 int run_detokenize(int argc, char** argv) {
   std::string path;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "verbatim/text/bpe.hpp"
+#include "verbatim/text/tokenizer_json.hpp"
 
 namespace {
 

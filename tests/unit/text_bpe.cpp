@@ -9,6 +9,7 @@
 #include "text_samples.hpp"
 #include "verbatim/text/bpe.hpp"
 #include "verbatim/text/tokenizer_config.hpp"
+#include "verbatim/text/utf8.hpp"
 
 namespace {
 

@@ -1,3 +1,4 @@
+#include "verbatim/text/json.hpp"
 #include "verbatim/weights/config_json.hpp"
 
 #include <random>

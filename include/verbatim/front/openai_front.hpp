@@ -2,11 +2,12 @@
 // thread only computes: sockets, JSON and tokenisation have threads of their own. What includes Boost is instantiated per
 // tokenizer, not per pipeline. Loopback by default; an address that others can reach needs an API key or `allow_open`.
 #pragma once
+#include <algorithm>
 #include <atomic>
-#include <boost/asio/signal_set.hpp>
 #include <chrono>
-#include <csignal>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,9 +15,14 @@
 #include <vector>
 
 #include "verbatim/core/error.hpp"
+#include "verbatim/core/separate.hpp"
 #include "verbatim/engine/inbox.hpp"
-#include "verbatim/protocol/openai/service.hpp"
-#include "verbatim/transport/http.hpp"
+#include "verbatim/protocol/model_card.hpp"
+#include "verbatim/protocol/openai/answer.hpp"
+#include "verbatim/protocol/openai/parsers.hpp"
+#include "verbatim/protocol/openai/pinned_sampling.hpp"
+#include "verbatim/protocol/openai/routes.hpp"
+#include "verbatim/transport/http_options.hpp"
 
 namespace verbatim {
 
@@ -47,78 +53,22 @@ struct openai {
 
 /// Throws error("transport", 1) for an address that others can reach without a key, ("transport", 4) for an empty key.
 /// ("transport", 5) for pinned sampling without a pair to pin to.
-inline void check_exposure(openai const& o) {
-  for (auto const* keys : {&o.api_keys, &o.admin_keys})
-    for (auto const& key : *keys)
-      if (key.empty()) throw error("transport", 4, "an API key is empty");
-  if (o.pinned.mode != openai_v1::pinning::off && o.pinned.allowed.empty())
-    throw error("transport", 5, "sampling is pinned, but no pair of temperature and top_p is given");
-  if (!bind_address(o.address).is_loopback() && o.api_keys.empty() && !o.allow_open)
-    throw error("transport", 1, "other machines can reach " + o.address + ": ask for a key (api_keys, --api-key KEY) or say that access is open (allow_open, --allow-open)");
-}
+void check_exposure(openai const& o);
 
 /// The running front: service, HTTP server and signals. `Text` and `Chat` are the pipeline's.
 template <class Text, class Chat> class openai_front {
  public:
-  openai_front(Text const& text, Chat const* chat, inbox& jobs, model_card card, openai const& o)
-      : options_(&o), service_(text, chat, jobs, std::move(card), service(o)), server_(service_, http(o)), signals_(server_.io()) {
-    if (o.handle_signals) wait_for_signal();
-    log("serving '" + service_.card().name + "' on http://" + (o.address.find(':') == o.address.npos ? o.address : "[" + o.address + "]") +
-        ":" + std::to_string(server_.port()) + "/v1 (contract " + fingerprint(service_.card().contract).substr(3) + ")");
-    if (o.ready) o.ready(server_.port());
-  }
+  openai_front(Text const& text, Chat const* chat, inbox& jobs, model_card card, openai const& o);
+  ~openai_front();
 
   /// True while requests are to be served; called between steps.
-  bool serving() {
-    if (options_->stop && options_->stop->load(std::memory_order_relaxed)) drain();
-    if (!draining_.load(std::memory_order_relaxed)) return true;
-    if (!until_) until_ = clock::now() + options_->drain_time;
-    return server_.active() > 0 && clock::now() < *until_;
-  }
+  bool serving();
   /// Closes all connections; what still runs is cancelled.
-  void stop() {
-    if (int const left = server_.active(); left > 0) log("cancelling " + std::to_string(left) + " requests");
-    server_.stop();
-    log("stopped");
-  }
+  void stop();
 
  private:
-  static openai_v1::service_options service(openai const& o) {
-    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .admin_keys = o.admin_keys, .refit_bytes = o.refit_bytes, .health_patience = o.health_patience, .answers = o.answers, .template_kwargs = o.template_kwargs, .pinned = o.pinned, .bounds = o.bounds,
-            .reasoning_parser = o.reasoning_parser, .tool_parser = o.tool_parser};
-  }
-  static http_options http(openai const& o) {
-    http_options h = o.http;
-    h.address = o.address;
-    h.port = o.port;
-    return h;
-  }
-  void wait_for_signal() {
-    signals_.add(SIGINT);
-    signals_.add(SIGTERM);
-    signals_.async_wait([this](boost::system::error_code ec, int) {
-      if (ec) return;
-      boost::system::error_code ignored;
-      signals_.clear(ignored);   // the next one does what signals do by default: it ends the process
-      drain();
-    });
-  }
-  void drain() {
-    if (draining_.exchange(true)) return;
-    log("draining: no new requests; a second signal ends at once");
-    service_.drain();
-    server_.drain();
-  }
-  void log(std::string const& line) const {
-    if (options_->log) options_->log(line);
-  }
-
-  openai const* options_;
-  openai_v1::service<Text, Chat> service_;
-  http_server<openai_v1::service<Text, Chat>> server_;
-  boost::asio::signal_set signals_;
-  std::atomic<bool> draining_{false};
-  std::optional<clock::time_point> until_;
+  struct impl;
+  std::unique_ptr<impl> self_;
 };
 
 /// What an engine says of its model, for the protocol.
@@ -160,3 +110,7 @@ template <class Engine> int serve_with(Engine& engine, openai options) {
 }
 
 }  // namespace verbatim
+
+#if !VERBATIM_SEPARATE_COMPILATION
+#include "verbatim/front/openai_front.ipp.hpp"
+#endif

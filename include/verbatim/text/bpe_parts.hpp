@@ -1,13 +1,50 @@
-// Builds the parts of a `bpe` from tokenizer.json, checking each. Included by bpe.hpp.
+// The parts of a `bpe`, built from tokenizer.json, checking each.
 #pragma once
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "verbatim/text/bpe.hpp"
+#include "verbatim/core/token.hpp"
+#include "verbatim/text/added_tokens.hpp"
+#include "verbatim/text/bpe_model.hpp"
+#include "verbatim/text/decode.hpp"
+#include "verbatim/text/normalize.hpp"
+#include "verbatim/text/post_process.hpp"
+#include "verbatim/text/pretokenize.hpp"
+#include "verbatim/text/tokenizer_json.hpp"
 
 namespace verbatim::detail {
+
+/// Everything that tokenizer.json describes.
+struct bpe_parts {
+  bpe_model model;
+  normalizer normal;
+  pretokenizer words;
+  post_processor around;
+  decoder decode;
+  std::vector<added_token> added;         // by id
+  token_finder raw, normalized;           // among the raw text, among the normalised text
+  std::vector<unsigned char> flags;       // by id
+  std::size_t bound = 0;                  // greatest id and one
+  enum flag : unsigned char { is_added = 1, is_special = 2, is_bytes = 4 };   // is_bytes: the model knows its bytes, decoding takes them
+
+  bool has(token id, flag f) const noexcept { return id >= 0 && std::size_t(id) < bound && (flags[std::size_t(id)] & f) != 0; }
+
+  added_token const* find_added(token id) const {
+    auto const at = std::lower_bound(added.begin(), added.end(), id, [](added_token const& t, token i) { return t.id < i; });
+    return at != added.end() && at->id == id ? &*at : nullptr;
+  }
+  /// What decoders see of an id, if there is such an id.
+  std::optional<std::string_view> shown(token id) const {
+    if (has(id, is_added)) return find_added(id)->shown;
+    if (model.words().has(id)) return model.words()[id];
+    return std::nullopt;
+  }
+};
 
 inline bpe_settings settings_of(component const& model) {
   std::string const type = model.text_or("type", "BPE");  // the oldest files do not say

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "verbatim/text/byte_alphabet.hpp"
+#include "verbatim/text/decoder_state.hpp"
 #include "verbatim/text/pattern.hpp"
 
 namespace verbatim::detail {
@@ -16,19 +17,7 @@ class decoder {
   enum class kind { byte_level, byte_fallback, fuse, strip, replace, metaspace };
 
  public:
-  /// What one text in the making remembers, for each stage.
-  class state {
-    friend class decoder;
-    struct memory {
-      utf8_repair repair{};
-      std::string run{};            // byte_fallback
-      std::size_t dropped = 0;      // strip: so many at the start; metaspace: tokens seen
-      std::size_t held = 0;         // strip: such characters at the end
-      bool inside = false;          // strip: something else has come
-    };
-    std::vector<memory> stages;
-    bool begun = false;
-  };
+  using state = decoder_state;
 
   decoder() = default;
   explicit decoder(component const& c) {

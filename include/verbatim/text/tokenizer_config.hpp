@@ -3,9 +3,10 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
-#include "verbatim/text/component.hpp"
-#include "verbatim/text/tokenizer_json.hpp"
+#include "verbatim/core/error.hpp"
+#include "verbatim/core/separate.hpp"
 
 namespace verbatim {
 
@@ -15,23 +16,13 @@ struct special_strings {
 };
 
 /// From the text of tokenizer_config.json. Throws error("tokenizer", 2) for wrong types, error("json", 1) for wrong JSON.
-inline special_strings special_strings_of(std::string_view config) {
-  json const value = parse_json(config);
-  detail::component const c(value, "tokenizer_config");
-  auto const read = [&c](char const* key) -> std::optional<std::string> {
-    json const* const found = c.find(key);
-    if (found == nullptr) return std::nullopt;
-    auto const member = c.at(key);
-    return found->is_object() ? member.text("content") : member.text();
-  };
-  return {read("bos_token"), read("eos_token"), read("pad_token"), read("unk_token")};
-}
+special_strings special_strings_of(std::string_view config);
 
 /// From a directory; nothing is named where it has no tokenizer_config.json.
-inline special_strings load_special_strings(std::filesystem::path const& directory) {
-  auto const path = directory / "tokenizer_config.json";
-  if (!std::filesystem::exists(path)) return {};
-  return special_strings_of(detail::read_text_file(path));
-}
+special_strings load_special_strings(std::filesystem::path const& directory);
 
 }  // namespace verbatim
+
+#if !VERBATIM_SEPARATE_COMPILATION
+#include "verbatim/text/tokenizer_config.ipp.hpp"
+#endif

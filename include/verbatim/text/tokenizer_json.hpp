@@ -12,6 +12,7 @@
 #include "verbatim/core/error.hpp"
 #include "verbatim/text/bpe_model.hpp"
 #include "verbatim/text/json.hpp"
+#include "verbatim/text/json_builder.hpp"
 
 namespace verbatim::detail {
 

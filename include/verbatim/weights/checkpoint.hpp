@@ -12,14 +12,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "verbatim/core/error.hpp"
+#include "verbatim/core/separate.hpp"
 #include "verbatim/core/tensor.hpp"
-#include "verbatim/text/json.hpp"
 #include "verbatim/weights/concept.hpp"
 #include "verbatim/weights/mapped_file.hpp"
 #include "verbatim/weights/safetensors.hpp"
@@ -27,88 +26,33 @@
 namespace verbatim::weights {
 
 /// A shard of a sharded checkpoint: a plain file name ending in .safetensors, beside the index; never a path.
-inline bool is_shard_name(std::string_view name) noexcept {
-  constexpr std::string_view suffix = ".safetensors";
-  return name.size() > suffix.size() && name.size() <= 255 && name.substr(name.size() - suffix.size()) == suffix &&
-         name[0] != '.' && name.find_first_of(std::string_view("/\\:\0", 4)) == name.npos;
-}
+bool is_shard_name(std::string_view name) noexcept;
 
 /// What model.safetensors.index.json says: tensor name -> shard. `file` is for messages.
 /// Throws error("checkpoint", 8): not JSON, no weight_map, a shard name that is a path.
-inline std::map<std::string, std::string, std::less<>> parse_index(std::string_view text, std::string const& file) {
-  auto const fail = [&](std::string const& what) { return error("checkpoint", 8, file + ": " + what); };
-  json top;
-  try {
-    top = parse_json(text, {.depth = 16, .values = 4'000'000});
-  } catch (error const& e) {
-    throw fail(std::string(e.message()));
-  }
-  if (!top.is_object() || !top.contains("weight_map") || !top["weight_map"].is_object())
-    throw fail("an object with \"weight_map\" expected");
-  std::map<std::string, std::string, std::less<>> map;
-  for (auto const& [name, shard] : top["weight_map"].items()) {
-    if (!shard.is_string()) throw fail("tensor \"" + detail::shown(name) + "\": a file name expected");
-    auto const& plain = shard.get_ref<std::string const&>();
-    if (!is_shard_name(plain))
-      throw fail("tensor \"" + detail::shown(name) + "\": a file NAME.safetensors in the same folder expected, \"" +
-                 detail::shown(plain) + "\" found");
-    map.emplace(name, plain);
-  }
-  if (map.empty()) throw fail("weight_map names no tensor");
-  return map;
-}
+std::map<std::string, std::string, std::less<>> parse_index(std::string_view text, std::string const& file);
 
 class checkpoint {
  public:
   /// Opens and checks every file. `version` tags what is sampled from these weights.
   /// Throws error("checkpoint", 1 | 2 | 4 | 5 | 8 | 9).
-  explicit checkpoint(std::filesystem::path directory, std::uint64_t version = 0)
-      : directory_(std::move(directory)), version_(version) {
-    std::error_code ignored;
-    if (!std::filesystem::is_directory(directory_, ignored)) throw error("checkpoint", 1, directory_.string() + ": is not a folder");
-    auto const single = directory_ / "model.safetensors", index = directory_ / "model.safetensors.index.json";
-    if (std::filesystem::exists(single, ignored)) open_single(single);
-    else if (std::filesystem::exists(index, ignored)) open_shards(index);
-    else
-      throw error("checkpoint", 1, directory_.string() + ": neither model.safetensors nor model.safetensors.index.json is here "
-                                       "(only the safetensors format is read)");
-  }
+  explicit checkpoint(std::filesystem::path directory, std::uint64_t version = 0);
 
   std::filesystem::path const& directory() const noexcept { return directory_; }
   std::uint64_t version() const noexcept { return version_; }
   std::size_t size() const noexcept { return places_.size(); }
-  bool contains(std::string_view name) const noexcept { return places_.find(name) != places_.end(); }
+  bool contains(std::string_view name) const noexcept;
 
   /// The tensor's listing (dtype and shape as stored), or null.
-  stored_tensor const* find(std::string_view name) const noexcept {
-    auto const at = places_.find(name);
-    return at == places_.end() ? nullptr : at->second->tensors.find(name);
-  }
+  stored_tensor const* find(std::string_view name) const noexcept;
   /// Throws error("checkpoint", 7) where there is none, 6 where its dtype or rank is not read.
-  tensor access(std::string_view name) const {
-    auto const at = places_.find(name);
-    if (at == places_.end())
-      throw error("checkpoint", 7, directory_.string() + ": tensor \"" + detail::shown(name) + "\" is missing");
-    return at->second->tensors.access(name);
-  }
+  tensor access(std::string_view name) const;
   /// The same, checked. Throws error("checkpoint", 3) when the shape differs, naming expected and found.
-  tensor access(std::string_view name, extents const& expected) const {
-    tensor const t = access(name);
-    if (t.shape != expected)
-      throw error("checkpoint", 3, places_.find(name)->second->tensors.file() + ": tensor \"" + detail::shown(name) + "\": shape " +
-                                       to_string(expected) + " expected, " + to_string(t.shape) + " found");
-    return t;
-  }
+  tensor access(std::string_view name, extents const& expected) const;
 
   /// Visits every tensor, and gives its pages back then: they are not resident beside those of tensors to come. Throws
   /// error("checkpoint", 6) at one whose dtype or rank is not read.
-  void each(void (*visit)(tensor const&, void*), void* self) const {
-    list([&](stored_tensor const& t, safetensors const& in) {
-      tensor const at = in.access(t);
-      visit(at, self);
-      mapped_file::release({static_cast<std::byte const*>(at.data), std::size_t(t.end - t.begin)});
-    });
-  }
+  void each(void (*visit)(tensor const&, void*), void* self) const;
   /// Calls f(stored_tensor const&, safetensors const& in) for every tensor, readable or not, in the same order.
   template <class F> void list(F&& f) const {
     for (auto const& s : files_)
@@ -116,31 +60,14 @@ class checkpoint {
         if (auto const at = places_.find(t.name); at != places_.end() && at->second == s.get()) f(t, s->tensors);
   }
   /// The dtype that holds most bytes among those that are read: what config.json's "dtype" ought to say.
-  std::optional<dtype> type() const {
-    std::uint64_t bytes[3] = {}, most = 0;
-    std::optional<dtype> out;
-    list([&](stored_tensor const& t, safetensors const& in) {
-      if (safetensors::readable(t)) bytes[std::size_t(in.access(t).type)] += t.end - t.begin;
-    });
-    for (auto d : {dtype::f32, dtype::bf16, dtype::f16})
-      if (bytes[std::size_t(d)] > most) most = bytes[std::size_t(d)], out = d;
-    return out;
-  }
+  std::optional<dtype> type() const;
   /// Bytes of all files.
-  std::uint64_t bytes() const noexcept {
-    std::uint64_t sum = 0;
-    for (auto const& s : files_) sum += s->map.bytes().size();
-    return sum;
-  }
+  std::uint64_t bytes() const noexcept;
 
   /// Tells the kernel how the bytes will be read, of all files.
-  void advise(verbatim::weights::access a) const noexcept {
-    for (auto const& s : files_) s->map.advise(a);
-  }
+  void advise(verbatim::weights::access a) const noexcept;
   /// Gives the resident pages back after packing. Tensors stay valid; touching them reads the files again.
-  void release() const noexcept {
-    for (auto const& s : files_) s->map.release();
-  }
+  void release() const noexcept;
 
  private:
   struct part {
@@ -149,31 +76,8 @@ class checkpoint {
     safetensors tensors;
   };
 
-  void open_single(std::filesystem::path const& path) {
-    auto& only = *files_.emplace_back(std::make_unique<part>(path));
-    for (auto const& t : only.tensors.list()) places_.emplace(t.name, &only);
-  }
-  void open_shards(std::filesystem::path const& index_path) {
-    mapped_file const index(index_path);
-    if (index.bytes().size() > 100'000'000) throw error("checkpoint", 8, index_path.string() + ": larger than 100 MB");
-    auto const map = parse_index(index.text(), index_path.string());
-    std::map<std::string, part*, std::less<>> shards;
-    for (auto const& [name, shard] : map) shards.emplace(shard, nullptr);
-    for (auto& [name, opened] : shards) {
-      std::error_code ignored;
-      if (!std::filesystem::exists(directory_ / name, ignored))
-        throw error("checkpoint", 9, index_path.string() + ": the shard " + detail::shown(name) + " is missing");
-      opened = files_.emplace_back(std::make_unique<part>(directory_ / name)).get();
-    }
-    for (auto const& [name, shard] : map) {
-      part* const in = shards.find(shard)->second;
-      stored_tensor const* const t = in->tensors.find(name);
-      if (!t)
-        throw error("checkpoint", 9, index_path.string() + ": tensor \"" + detail::shown(name) + "\" is not in its shard " +
-                                         detail::shown(shard));
-      places_.emplace(t->name, in);
-    }
-  }
+  void open_single(std::filesystem::path const& path);
+  void open_shards(std::filesystem::path const& index_path);
 
   std::filesystem::path directory_;
   std::uint64_t version_;
@@ -183,3 +87,7 @@ class checkpoint {
 static_assert(weight_source<checkpoint>);
 
 }  // namespace verbatim::weights
+
+#if !VERBATIM_SEPARATE_COMPILATION
+#include "verbatim/weights/checkpoint.ipp.hpp"
+#endif

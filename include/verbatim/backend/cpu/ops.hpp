@@ -12,6 +12,7 @@
 #include "verbatim/backend/check.hpp"
 #include "verbatim/backend/cpu/attention.hpp"
 #include "verbatim/backend/cpu/isa.hpp"
+#include "verbatim/backend/cpu/kernels_separate.hpp"
 #include "verbatim/backend/cpu/kv.hpp"
 #include "verbatim/backend/cpu/linear.hpp"
 #include "verbatim/backend/cpu/norm.hpp"

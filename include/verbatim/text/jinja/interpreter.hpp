@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "verbatim/text/jinja/rendering.hpp"
 #include "verbatim/text/jinja/ast.hpp"
 #include "verbatim/text/jinja/loop.hpp"
 #include "verbatim/text/jinja/members.hpp"
@@ -28,10 +29,6 @@ struct scope {
     if (value* old = find(name)) *old = std::move(v);
     else variables.emplace_back(name, std::move(v));
   }
-};
-
-struct span {
-  std::size_t begin, end;                          // bytes of the output
 };
 
 enum class flow : std::uint8_t { normal, leave, next };

@@ -4,71 +4,40 @@
 // Throws error("template", n): 1 syntax, 2 runtime, 3 undefined, 4 limits, 5 raise_exception; all but syntax at render.
 #pragma once
 #include <ctime>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "verbatim/text/jinja/filters.hpp"
-#include "verbatim/text/jinja/globals.hpp"
-#include "verbatim/text/jinja/interpreter.hpp"
-#include "verbatim/text/jinja/parser.hpp"
-#include "verbatim/text/jinja/tests.hpp"
+#include "verbatim/core/separate.hpp"
+#include "verbatim/text/jinja/limits.hpp"
+#include "verbatim/text/jinja/rendering.hpp"
+#include "verbatim/text/json.hpp"
 
 namespace verbatim::jinja {
 
-struct rendering {
-  std::string text;
-  std::vector<span> generated;                     ///< bytes that {% generation %} blocks wrote, in order
-};
+struct syntax_tree;
 
-inline std::tm local_now() {
-  std::time_t t = std::time(nullptr);
-  std::tm out{};
-  localtime_r(&t, &out);
-  return out;
-}
+std::tm local_now();
 
+/// A value: copies share the parsed tree.
 class source_template {
  public:
   /// Throws error("template", 1) that names the line.
-  explicit source_template(std::string_view source) : tree_(parse(source)) {}
+  explicit source_template(std::string_view source);
 
   /// `context` is a JSON object; only the names that the template mentions are converted.
-  rendering render(json const& context, std::tm now = local_now(), limits l = {}) const {
-    return render_with([&](std::string const& name) {
-      auto at = context.find(name);
-      return at == context.end() ? nullptr : &*at;
-    }, now, l);
-  }
+  rendering render(json const& context, std::tm now = local_now(), limits l = {}) const;
 
-  /// `lookup(std::string const&)` gives `json const*`, null for a name that is not there.
-  template <class Lookup>
-  rendering render_with(Lookup lookup, std::tm now, limits l = {}) const {
-    interpreter run(tree_, l, now);
-    try {
-      for (std::size_t i = 0; i < tree_.names.size(); ++i) {
-        json const* given = lookup(tree_.names[i]);
-        value v = given ? from_json(*given) : find_global(tree_.names[i]);
-        if (!v.undefined()) run.define(int(i), std::move(v));
-      }
-      std::string text = run.run();
-      return {std::move(text), std::move(run.generated)};
-    } catch (failure const& f) {
-      throw_failure(f, run.line);
-    }
-  }
+  /// `lookup` gives null for a name that is not there.
+  rendering render_with(std::function<json const*(std::string const&)> const& lookup, std::tm now, limits l = {}) const;
 
  private:
-  [[noreturn]] static void throw_failure(failure const& f, int line) {
-    std::string message = (line ? "line " + std::to_string(line) + ": " : "") + f.message;
-    switch (f.number) {
-      case 3: throw error("template", 3, message);
-      case 4: throw error("template", 4, message);
-      case 5: throw error("template", 5, message);
-      default: throw error("template", 2, message);
-    }
-  }
-  syntax_tree tree_;
+  std::shared_ptr<syntax_tree const> tree_;
 };
 
 }  // namespace verbatim::jinja
+
+#if !VERBATIM_SEPARATE_COMPILATION
+#include "verbatim/text/jinja/template.ipp.hpp"
+#endif

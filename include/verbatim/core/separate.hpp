@@ -1,0 +1,11 @@
+// Where the bodies of functions that are no templates are compiled. By default wherever they are used: the library is headers
+// and nothing else. A program of many units may compile them once instead, as this project's own programs do: it defines
+// VERBATIM_SEPARATE_COMPILATION as 1 in all of its units, and in one unit or more includes the headers named *.ipp.hpp that it
+// needs, each once; forgetting one is a link error. engine.ipp.hpp is not of these: it is included by whoever instantiates.
+#pragma once
+
+#if VERBATIM_SEPARATE_COMPILATION
+#define VERBATIM_BODY
+#else
+#define VERBATIM_BODY inline
+#endif
