@@ -7,6 +7,7 @@
 
 #include "catch.hpp"
 #include "server_fixture.hpp"
+#include "verbatim/transport/http_head.hpp"
 #include "verbatim/weights/safetensors_write.hpp"
 
 using fake::client;
