@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "verbatim/text/bpe.hpp"
+#include "verbatim/text/bpe_parts.hpp"
 #include "verbatim/text/json.hpp"
 
 namespace text_samples {

@@ -1,4 +1,5 @@
 #include "verbatim/weights/random_weights.hpp"
+#include "verbatim/weights/random_values.hpp"
 
 #include <cmath>
 #include <map>
