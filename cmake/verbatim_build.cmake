@@ -27,7 +27,7 @@ if(VERBATIM_SANITIZE)
 endif()
 
 # verbatim_build: the same, and what is no template compiled once instead of in every unit that uses it.
-file(GLOB bodies CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/separate/*.cpp")
+file(GLOB bodies CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/separate/*.cpp")
 add_library(verbatim_separate STATIC ${bodies})
 target_compile_definitions(verbatim_separate PUBLIC VERBATIM_SEPARATE_COMPILATION=1)
 target_link_libraries(verbatim_separate PRIVATE verbatim_options PUBLIC verbatim::serve)
