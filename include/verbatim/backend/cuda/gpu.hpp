@@ -41,7 +41,7 @@ class gpu {
   }
   /// Runs what f enqueues, launches alone. The same key: the same launches, as a graph from the second time on, where there can be one.
   template <class F> void replay(graph_key const& key, F&& f) { graphs_.replay(*this, key, f); }
-  /// Remembers what has been enqueued so far as `which` (0 or 1), for wait(which).
+  /// Remembers what has been enqueued so far as `which` (0 and 1 are a backend's steps, 2 and 3 its weight store's), for wait(which).
   void mark(int which) noexcept;
   void wait(int which);
   void wait();
@@ -77,7 +77,7 @@ class gpu {
 
   int device_ = 0, failure_ = 0, failure_before_ = 0;   // the last: of when recording began, whose own failures are none
   std::unique_ptr<void, stream_end> stream_;
-  event marks_[2];
+  event marks_[4];
   recorded_graphs<graph> graphs_;
 };
 
