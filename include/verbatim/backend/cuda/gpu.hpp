@@ -87,8 +87,10 @@ struct gpu_properties {
   int capability_major = 0, capability_minor = 0, processors = 0, driver = 0, runtime = 0;
   std::size_t memory = 0, l2 = 0;
 };
-/// Devices that programs may use here; 0 also where there is no driver.
+/// Devices that programs may use here; 0 also where there is no driver, or where it fails.
 int gpu_count() noexcept;
+/// Why gpu_count() gives 0, in the driver's words: "cudaErrorInsufficientDriver: …"; empty where devices were counted and there are some.
+std::string why_no_gpu();
 /// Of the current device. Throws device.5.
 gpu_properties properties_of_gpu();
 
