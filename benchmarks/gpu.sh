@@ -9,13 +9,22 @@
 #          --record FILE      [benchmarks/records/DATE-gpu-NAME.json]  --name NAME     in that name [the GPU's]
 #          --raw DIR          keep the parts' outputs there            --march ARCH    what --prepare compiles for [x86-64-v3]
 #          --python FILE      one that has PyTorch [python3]           --jobs N        of building [all cores]
-#          --no-torch, --shapes A,B, --batch N,N, --repetitions N      of benchmarks/gpu_run.py
+#          --only WORD,WORD   of the parts below                       --no-torch, --shapes A,B, --batch N,N, --repetitions N
 #
-# Parts: the card as nvidia-smi tells it (nothing is set), the rates of memory and of bf16 products, the tests in programs called *_tests,
-# compute-sanitizer's memcheck, initcheck, synccheck and racecheck on a small model where they work, the library's kernels alone, `verbatim
-# bench`, PyTorch on the same shapes, and what exactness costs. Each part has a time of its own; what fails or is not reached is in the record
-# as not measured, and so is each bar without a figure. Exit codes: 0 done, 1 a test failed or a sanitizer found something, 2 wrong usage or
-# no build, 77 no GPU (nothing is written).
+# Parts: the card as nvidia-smi tells it (nothing is set), the rates of memory and of bf16 products, and of --only WORD,WORD...
+#   tests        the programs called *_tests, a quarter of the budget where they are not alone
+#   sanitizers   compute-sanitizer's memcheck, initcheck, synccheck and racecheck on a small model: in no call that does not ask for them
+#   verbatim     `verbatim bench` on the shapes, the 8B and 7B first; what exactness costs; the library's kernels alone
+#   torch        PyTorch on the same shapes
+#   compile      the same by torch.compile, which takes long
+# without it: tests,verbatim,torch,compile. Each part has a time of its own; what fails or is not reached is in the record as not measured, and
+# so is each bar without a figure. Calls of one commit, card and day add to one record (of a tree with changes, "+", they do not: a file of
+# another run stays, NAME-2.json is written). A session of three calls of ten minutes, each with --programs DIR --raw DIR and the same --record:
+#   1. gpu.sh                            2. gpu.sh --only sanitizers             3. gpu.sh --only torch,compile
+# (the third with `tests` or `verbatim` first where the first did not reach them). Records that were not in one place: benchmarks/gpu_merge.py.
+#
+# Exit codes: 0 done; 1 a test or a sanitizer failed or did not end in its time, nvidia-smi shows a card that no program can use, or no
+# record could be made: outputs are kept then, in the folder that is named; 2 wrong usage or no build; 77 no GPU (nothing is written).
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 root=$(dirname "$here")
@@ -29,9 +38,13 @@ while [ $# -gt 0 ]; do
   [ $# -ge 2 ] || { echo "gpu.sh: $1 needs a value, or is unknown (--help)" >&2; exit 2; }
   case $1 in
     --prepare|--programs|--budget|--commit|--record|--name|--raw|--march|--python|--jobs) printf -v "${1#--}" %s "$2" ;;
-    --shapes|--batch|--repetitions) more+=("$1" "$2") ;;
+    --shapes|--batch|--repetitions|--only) more+=("$1" "$2") ;;
     *) echo "gpu.sh: unknown option $1 (--help)" >&2; exit 2 ;;
   esac
+  if [ "$1" = --only ] && ! [[ $2 =~ ^((tests|sanitizers|verbatim|torch|compile)(,|$))+$ ]]; then
+    echo "gpu.sh: --only takes some of tests,sanitizers,verbatim,torch,compile" >&2
+    exit 2
+  fi
   shift 2
 done
 [[ $budget =~ ^[0-9]+$ ]] || { echo "gpu.sh: --budget takes whole seconds" >&2; exit 2; }
@@ -101,7 +114,10 @@ today=$(date +%F)
 slug=$(printf %s "${name:-${gpu#NVIDIA }}" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9.-')
 [ -n "$record" ] || record=$here/records/$today-gpu-$slug.json
 mkdir -p "$(dirname "$record")"
-if [ -z "$raw" ]; then raw=$(mktemp -d); trap 'rm -rf "$raw"' EXIT; fi
+if [ -z "$raw" ]; then   # after a failure they are all that tells why
+  raw=$(mktemp -d)
+  trap 'if [ $? -eq 0 ]; then rm -rf "$raw"; else echo "outputs of all parts are kept: $raw" >&2; fi' EXIT
+fi
 about=$("$python" -c '
 import json, sys
 programs, commit, date = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]

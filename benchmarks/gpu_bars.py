@@ -32,16 +32,27 @@ def cost(record, what):
     return {f"{r['shape']}, batch {r['batch']}": r.get("ratio") for r in rows} or {what: None}
 
 
+def of_tests(tests):
+    """How the tests' bar stands, and the numbers: one that fails or does not end misses it; one that was skipped or not reached says nothing."""
+    count = {status: sum(t["status"] == status for t in tests) for status in ("done", "failed", "out of time", "skipped", "not measured")}
+    values = {"passed": count.pop("done"), **{status: n for status, n in count.items() if n}}
+    if count["failed"] + count["out of time"]:
+        return "missed", values
+    if not values["passed"]:
+        return "not measured", values
+    return "partly measured" if count["skipped"] + count["not measured"] else "reached", values
+
+
 def bars(record):
     """One row a bar: what must be, what was measured, and the command that measures it. A value that is missing leaves its bar unmeasured."""
-    limits, tests = record["limits"], record["tests"]
-    passed = {"of the tests": sum(t["status"] == "done" for t in tests) / len(tests) if tests else None}
+    limits = record["limits"]
+    status_of_tests, passed = of_tests(record["tests"])
     ahead = {**results(record, record["workload"]["shapes"].split(","), "decode", 1, lambda r: r.get("ratio")),
              **results(record, record["workload"]["shapes"].split(","), "decode", 64, lambda r: r.get("ratio"))}
     kinds = [   # subject, what must be, the least (or with a minus the most) of it, values, command
         ("read-only stream, device copy, bf16 product", "measured first", 0,
          {key: limits.get(key) for key in ("read_gb_per_second", "copy_gb_per_second", "bf16_tflop_per_second")}, "bench_gpu_rates"),
-        ("conformance suites over the CUDA device", "all pass", 1, passed, "cuda_tests"),
+        ("conformance suites over the CUDA device", "all pass", None, passed, "cuda_tests"),
         ("decode, batch 1, 7B and 8B shapes", ">= 75 % of floor", 0.75, results(record, LARGE, "decode", 1, of_floor), BENCH + "--batch 1"),
         ("decode, batch 1, 0.5B shape", ">= 45 % of floor", 0.45, results(record, ("qwen2.5-0.5b",), "decode", 1, of_floor), BENCH + "--batch 1"),
         ("decode, batch 64, context 1,024, 7B and 8B shapes", ">= 60 % of floor", 0.6, results(record, LARGE, "decode", 64, of_floor), BENCH + "--batch 64"),
@@ -58,6 +69,9 @@ def bars(record):
     ]
     out = []
     for subject, must, least, values, command in kinds:
+        if least is None:   # the tests: numbers of them, of which none is missing
+            out.append({"subject": subject, "must": must, "status": status_of_tests, "values": values, "command": command})
+            continue
         missing = [name for name, value in values.items() if value is None]
         reached = not missing and all(value >= least if least >= 0 else value <= -least for value in values.values())
         out.append({"subject": subject, "must": must, "status": "not measured" if missing else "reached" if reached else "missed",

@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (verbatim::cuda::gpu_count() == 0) {
-      std::fprintf(stderr, "no CUDA device can be used here: nothing was measured (--dry runs a round under the emulator)\n");
+      std::fprintf(stderr, "no CUDA device can be used here: %s. Nothing was measured (--dry runs a round under the emulator)\n", verbatim::cuda::why_no_gpu().c_str());
       return 77;
     }
     compare<verbatim::cuda::sm90>(p);

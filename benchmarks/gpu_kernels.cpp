@@ -27,28 +27,40 @@ struct shape {
   model_config config;
 };
 
-/// y = x w^T for every number of rows.
+/// y = x w^T for every number of rows. Of a part that multiplies tiles, twice: x in tiles already, as engines have it where the kernel before
+/// stores them, and x in rows, which the part puts into tiles first.
 template <class Linear, class Out, class Executor>
 void products(bench<Executor>& b, char const* part, std::string const& model, char const* matrix, int outputs, int k, std::vector<int> const& all_rows) {
-  std::size_t const elements = Linear::template tiled<bf16> ? kernel::sm90::weight_elements(outputs, k) : std::size_t(outputs) * std::size_t(k);
+  constexpr bool tiled = Linear::template tiled<bf16>;
+  std::size_t const elements = tiled ? kernel::sm90::weight_elements(outputs, k) : std::size_t(outputs) * std::size_t(k);
   int const copies = bench<Executor>::copies_of(elements * sizeof(bf16)), most = *std::max_element(all_rows.begin(), all_rows.end());
   json const row{{"what", "product"}, {"part", part}, {"shape", model}, {"matrix", matrix}, {"outputs", outputs}, {"k", k}};
   where_it_fits(row, [&] {
     auto const w = random_array<Executor, bf16>(std::size_t(copies) * elements), x = random_array<Executor, bf16>(std::size_t(most) * std::size_t(k));
     cuda::device_array<Executor, Out> const y(std::size_t(most) * std::size_t(outputs));
-    cuda::device_array<Executor, bf16> const scratch(Linear::template row_room<bf16>(most, k));
+    cuda::device_array<Executor, bf16> const scratch(Linear::template row_room<bf16>(most, k)), in_tiles(scratch.size());
     cuda::device_array<Executor, float> const partial(Linear::partial_room(outputs, k, Executor::processors));
     for (int rows : all_rows) {
       std::size_t const in = std::size_t(rows) * std::size_t(k), out = std::size_t(rows) * std::size_t(outputs);
-      auto const t = b.seconds_of(std::max(copies, 2), [&](int i) {
-        kernel::global<bf16 const> const weights{w.data() + std::size_t(i % copies) * elements, elements};
-        cuda::product<bf16, Out> const p{{x.data(), in}, weights, {}, {}, {y.data(), out}, rows, outputs, k};
-        Linear::enqueue(b.executor, p, cuda::product_scratch<bf16>{scratch, partial});
-      });
-      json of_rows = row;
-      of_rows["rows"] = rows;
-      double const bytes = 2.0 * (double(outputs) * k + double(in)) + double(sizeof(Out)) * double(out);
-      b.report(of_rows, bytes, 2.0 * double(in) * outputs, t);
+      auto const of_x = [&](char const* lies, kernel::global<bf16 const> read, int groups) {
+        auto const t = b.seconds_of(std::max(copies, 2), [&](int i) {
+          kernel::global<bf16 const> const weights{w.data() + std::size_t(i % copies) * elements, elements};
+          cuda::product<bf16, Out> const p{read, weights, {}, {}, {y.data(), out}, rows, outputs, k, groups};
+          Linear::enqueue(b.executor, p, cuda::product_scratch<bf16>{scratch, partial});
+        });
+        json of_rows = row;
+        of_rows["rows"] = rows, of_rows["x"] = lies;
+        double const bytes = 2.0 * (double(outputs) * k + double(in)) + double(sizeof(Out)) * double(out);
+        b.report(of_rows, bytes, 2.0 * double(in) * outputs, t);
+      };
+      if constexpr (tiled) {
+        int const groups = Linear::groups(rows);
+        kernel::global<bf16> const tiles{in_tiles.data(), kernel::sm90::activation_elements(groups, k)};
+        b.executor.launch(kernel::sm90::tile_activations{{{x.data(), in}, tiles, rows, k}, groups});
+        b.executor.wait();
+        of_x("tiles", tiles, groups);
+      }
+      of_x("rows", {x.data(), in}, 0);
     }
   });
 }
@@ -212,7 +224,7 @@ int main(int argc, char** argv) {
       return 0;
     }
     if (cuda::gpu_count() == 0) {
-      std::fprintf(stderr, "no CUDA device can be used here: nothing was measured (--dry runs everything once under the emulator)\n");
+      std::fprintf(stderr, "no CUDA device can be used here: %s. Nothing was measured (--dry runs everything once under the emulator)\n", cuda::why_no_gpu().c_str());
       return 77;
     }
     bench<cuda::gpu> b;

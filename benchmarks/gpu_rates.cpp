@@ -1,5 +1,5 @@
 // The rates of the current GPU that floors are made of, as one JSON object: reading, copying, and the product of bf16 matrices.
-// Exit code 77: there is no GPU here. Cost: about a second and 4 GiB of device memory.
+// Exit code 77: there is no GPU here, with what the driver says. Cost: about a second and 4 GiB of device memory.
 #include <cstdio>
 
 #include "verbatim/backend/cuda/gpu.hpp"
@@ -8,7 +8,7 @@
 
 int main() {
   if (verbatim::cuda::gpu_count() == 0) {
-    std::fprintf(stderr, "no CUDA device can be used here\n");
+    std::fprintf(stderr, "no CUDA device can be used here: %s\n", verbatim::cuda::why_no_gpu().c_str());
     return 77;
   }
   try {

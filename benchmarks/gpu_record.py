@@ -58,7 +58,7 @@ def rounded(x):
 
 def ours(raw, shape, limits, config, workload):
     out = {}
-    for row in lines_of(raw / f"bench.{shape}.out"):
+    for row in lines_of(raw / f"bench.{shape}.out") + lines_of(raw / f"bench.{shape}.many.out"):
         prefill = row["output"] == 2
         what, tokens = ("prefill", row["prompt"]) if prefill else ("decode", row["prompt"] + row["output"] // 2)
         speed = row[f"{what}_tokens_per_second"]
@@ -115,9 +115,16 @@ def sanitizer(raw, tool, part):
     return row
 
 
+def tests_of(parts):
+    return [{key: p[key] for key in ("name", "status", "why", "seconds") if key in p} for p in parts if p["name"].startswith("tests")]
+
+
 def why_missing(parts, names):
     said = [f"{p['name']}: {p['status']}" + (f", {p['why']}" if p.get("why") else "") for n in names for p in parts if p["name"] == n and p["status"] != "done"]
-    return "; ".join(said) or "no figure in the output"
+    if said:
+        return "; ".join(said)
+    stopped = [p for p in parts if p["name"] == "limits" and p["status"] == "skipped"]   # no program can use the card: nothing else was tried
+    return f"not reached: {stopped[0]['why']}" if stopped else "no figure in the output"
 
 
 def assemble(raw):
@@ -131,7 +138,8 @@ def assemble(raw):
               "gpu": {"before": about.get("before", {}), "after": about.get("after", {})}, "limits": limits, "workload": workload,
               "contract": "batch_invariant", "weights": "bf16, random", "budget_seconds": run["budget"], "seconds": run["seconds"]}
     by_name = {p["name"]: p for p in parts}
-    record["tests"] = [{key: p[key] for key in ("name", "status", "why", "seconds") if key in p} for p in parts if p["name"].startswith("tests")]
+    record["calls"] = [{"only": about.get("only", []), "budget_seconds": run["budget"], "seconds": run["seconds"], "limits": limits, "gpu": record["gpu"]}]
+    record["tests"] = tests_of(parts)
     record["sanitizers"] = {tool: sanitizer(raw, tool, by_name.get(tool, {"status": "not measured", "why": "not reached"})) for tool in TOOLS}
     versions = [row for path in sorted(raw.glob("torch.*.out")) + sorted(raw.glob("compile.*.out")) for row in lines_of(path) if row.get("what") == "versions"]
     record["pytorch"] = {key: value for row in versions for key, value in row.items() if key != "what"}
@@ -149,7 +157,7 @@ def assemble(raw):
             if key in mine:
                 row["verbatim"] = {k: rounded(v) for k, v in mine[key].items()}
             else:
-                record["not_measured"].append({**row, "who": "verbatim", "why": why_missing(parts, [f"bench/{shape}"])})
+                record["not_measured"].append({**row, "who": "verbatim", "why": why_missing(parts, [f"bench/{shape}", f"bench/{shape}/many"])})
             if "tokens_per_second" in peer.get(key, {}):
                 row["pytorch"] = {k: rounded(v) if k != "modes" else {m: rounded(s) for m, s in v.items()} for k, v in peer[key].items()}
             else:
@@ -180,7 +188,8 @@ def table(record):
         out.append(f"{r['shape']:14} {r['what']:8} {r['batch']:5} {r['tokens']:6} {mine.get('tokens_per_second', '–'):>11} {percent(mine.get('of_floor'))} "
                    f"{peer.get('tokens_per_second', '–'):>11} {percent(peer.get('of_floor'))} {r.get('ratio', '–'):>6}")
     tests = record["tests"]
-    out.append(f"tests: {sum(t['status'] == 'done' for t in tests)} of {len(tests)} passed")
+    counts = {status: sum(t["status"] == status for t in tests) for status in ("failed", "out of time", "skipped", "not measured")}
+    out.append(f"tests: {sum(t['status'] == 'done' for t in tests)} of {len(tests)} passed" + "".join(f", {n} {status}" for status, n in counts.items() if n))
     out += [f"  {tool}: " + (row.get("summary") or row["status"] + (f", {row['why']}" if "why" in row else "")) for tool, row in record["sanitizers"].items()]
     out += [f"  {t['status']}: {t['name']}: {t.get('why', '')}" for t in tests if t["status"] != "done"]
     out += [f"  {b['status']}: {b['subject']}, {b['must']}: " + "; ".join(f"{name} {value:.4g}" for name, value in b["values"].items()) for b in record["bars"]]

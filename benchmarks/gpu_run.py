@@ -3,159 +3,48 @@
 
 Every part has a time of its own; what fails, runs out of time or is not reached is said so in the record, which is written anew after
 each part. Outputs stay in the folder of --raw, NAME.out and NAME.err; benchmarks/gpu_record.py makes the record from that folder alone.
+A record that is there already and is of the same commit, card and day is added to (gpu_merge.py); one that is not stays as it is.
 nvidia-smi is asked, never told. Standard library only.
+
+Seconds that a call takes where kernels reach half of their floors (estimates: none of it has run on a GPU), and the most that it gets:
+  rates                                                             3   at most 40
+  tests                                                            60   a quarter of the budget, 140
+  8B shape: weights, batches 1 and 64; weights, batch 256     30 + 41   90 + 80
+  7B shape: the same                                          30 + 40   90 + 80   all that is most wanted: 520 at the very most
+  0.5B shape: the same                                          8 + 7   30 + 20
+  what exactness costs, two 7B models                              60   100
+  kernels alone                                                    30   60
+  1.5B and 1B shapes                                           2 x 20   50 each
+  PyTorch: operators, 8B, 7B, 0.5B, 1.5B, 1B   25 + 35 + 35 + 3 x 25   40 + 2 x 60 + 3 x 35
+                                                             sum: 519 of 560
+  PyTorch compiled, what is left; of its own call             5 x 60   120 each
+  sanitizers, of their own call                                   240   480
 """
 import argparse
 import json
-import os
 import pathlib
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 
 import gpu_record
+from gpu_runner import QUERIES, Runner, ask
 
 HERE = pathlib.Path(__file__).resolve().parent
-SHAPES = ["qwen2.5-0.5b", "llama-3.1-8b", "qwen2.5-1.5b", "llama-3.2-1b", "qwen2.5-7b"]   # what is wanted most comes first
-QUERIES = ["name", "driver_version", "memory.total", "clocks.sm", "clocks.mem", "clocks.max.sm", "clocks.max.mem", "power.limit", "power.draw", "temperature.gpu",
-           "persistence_mode", "pstate", "ecc.mode.current", "utilization.gpu"]
-SAMPLED = ["clocks.sm", "clocks.mem", "power.draw", "temperature.gpu"]
+SHAPES = ["llama-3.1-8b", "qwen2.5-7b", "qwen2.5-0.5b", "qwen2.5-1.5b", "llama-3.2-1b"]   # what is wanted most comes first
+BEFORE_THE_REST = 3   # of them that bars are about: kernels and the cost of exactness come after these
+WORDS = ("tests", "sanitizers", "verbatim", "torch", "compile")   # what --only takes, in the order in which it runs
+DEFAULT_WORDS = "tests,verbatim,torch,compile"
 PAGE = 64           # tokens of a page of the command-line program's cache
-WRITING = 3         # seconds at the end that no part gets
-# What compute-sanitizer looks for, the seconds that it gets, and the work: two prompts and a few tokens; longer ones for what slows a program least.
-SANITIZERS = {"memcheck": (45, {"batch": 3, "prompt": 70, "output": 4}), "initcheck": (25, {"batch": 2, "prompt": 70, "output": 2}),
-              "synccheck": (20, {"batch": 2, "prompt": 70, "output": 2}), "racecheck": (40, {"batch": 2, "prompt": 20, "output": 2})}
-
-
-def card():
-    """Which card nvidia-smi is asked about: the first that programs may use."""
-    return (os.environ.get("CUDA_VISIBLE_DEVICES") or "0").split(",")[0]
-
-
-def ask(fields):
-    done = subprocess.run(["nvidia-smi", "-i", card(), "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"], stdout=subprocess.PIPE, text=True, timeout=20)
-    values = [v.strip() for v in (done.stdout.splitlines() or [""])[0].split(",")]
-    return dict(zip(fields, values)) if len(values) == len(fields) else {}
-
-
-class Sampler:
-    """Clocks, power and temperature twice a second, beside what runs."""
-
-    def __init__(self):
-        self.rows = []
-        self.process = subprocess.Popen(["nvidia-smi", "-i", card(), "--query-gpu=" + ",".join(SAMPLED), "--format=csv,noheader,nounits", "-lms", "500"],
-                                        stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, text=True, start_new_session=True)
-        threading.Thread(target=self.read, daemon=True).start()
-
-    def read(self):
-        for line in self.process.stdout:
-            try:
-                self.rows.append(dict(zip(SAMPLED, [float(v) for v in line.split(",")])))
-            except ValueError:   # "[N/A]"
-                pass
-
-    def since(self, first):
-        rows = self.rows[first:]
-        return {key: sorted(r[key] for r in rows)[len(rows) // 2] for key in SAMPLED if rows and key in rows[0]}
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-
-class Runner:
-    def __init__(self, a):
-        self.a, self.deadline, self.parts, self.start = a, time.monotonic() + a.budget, [], time.monotonic()
-        self.sampler, self.process = Sampler(), None
-        self.env = {**os.environ, "PYTHONUNBUFFERED": "1", "VERBATIM_SCHEDULES": os.environ.get("VERBATIM_SCHEDULES", "20"),
-                    "VERBATIM_SOURCE_DIR": str(HERE.parent)}   # programs that were built elsewhere find their models here
-        self.peer_env = dict(self.env)   # PyTorch brings its own libraries
-        folders = library_folders(a.python)
-        if folders:
-            self.env["LD_LIBRARY_PATH"] = os.pathsep.join([*filter(None, [self.env.get("LD_LIBRARY_PATH")]), *folders])
-
-    def left(self):
-        return self.deadline - time.monotonic() - WRITING
-
-    def missing(self, name, why):
-        self.parts.append({"name": name, "status": "not measured", "why": why})
-
-    def part(self, name, command, limit, env=None):
-        """Runs a command for `limit` seconds at most, and never past the budget."""
-        if self.left() < 2:
-            return self.missing(name, "not reached: the time was spent")
-        seconds = min(limit, self.left())
-        print(f"{time.monotonic() - self.start:6.0f} s  {name} (at most {seconds:.0f} s)", flush=True)
-        file, first, begin = name.replace("/", ".").replace(" ", "_"), len(self.sampler.rows), time.monotonic()
-        row = {"name": name, "file": file}
-        with open(self.a.raw / f"{file}.out", "w") as out, open(self.a.raw / f"{file}.err", "w") as err:
-            try:
-                self.process = process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=env or self.env,
-                                                          start_new_session=True)
-            except OSError as e:
-                return self.missing(name, str(e))
-            try:
-                code = process.wait(timeout=seconds)
-            except subprocess.TimeoutExpired:
-                code = None
-            self.end()
-        row["seconds"] = round(time.monotonic() - begin, 1)
-        row["load"] = self.sampler.since(first)
-        if code is None:
-            row.update(status="out of time", why=f"stopped after {seconds:.0f} s")
-        elif code == 0:
-            row["status"] = "done"
-        elif code == 77:
-            row.update(status="skipped", why=last_line(self.a.raw / f"{file}.out", "SKIPPED") or last_line(self.a.raw / f"{file}.err"))
-        else:
-            row.update(status="failed", code=code, why=last_line(self.a.raw / f"{file}.err") or last_line(self.a.raw / f"{file}.out"))
-        if name in SANITIZERS and row["status"] == "failed" and not self.was_checked(file):
-            row["status"] = "not measured"
-        self.parts.append(row)
-        self.write()
-
-    def was_checked(self, file):
-        """Whether the sanitizer worked here at all: it sums up at its end, and says of some machines that it cannot."""
-        text = "".join((self.a.raw / f"{file}.{end}").read_text(errors="replace") for end in ("out", "err"))
-        return gpu_record.summary_of(text) is not None and "not supported" not in text
-
-    def end(self):
-        """Ends the part in hand, and what it left running."""
-        if self.process:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                try:
-                    os.killpg(self.process.pid, number)
-                    self.process.wait(timeout=2)
-                except (ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
-                    pass
-        self.process = None
-
-    def write(self):
-        (self.a.raw / "run.json").write_text(json.dumps({"about": self.a.about, "seconds": round(time.monotonic() - self.start, 1), "budget": self.a.budget,
-                                                         "parts": self.parts}, indent=1))
-        record = gpu_record.assemble(self.a.raw)
-        temporary = self.a.record.with_suffix(".part")
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
-        temporary.replace(self.a.record)
-        return record
-
-
-def last_line(path, having=""):
-    lines = [line.strip() for line in path.read_text(errors="replace").splitlines() if line.strip() and having in line]
-    return lines[-1][:300] if lines else ""
-
-
-def library_folders(python):
-    """Where cuBLASLt and NCCL may lie that the loader does not know: the toolkit's folder, Python's packages."""
-    site = subprocess.run([python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                          text=True).stdout.strip()
-    roots = [pathlib.Path(root) for root in ["/usr/local/cuda/lib64", *([f"{site}/nvidia"] if site else [])]]
-    found = [sorted(root.rglob(name))[:1] for name in ("libcublasLt.so.*", "libnccl.so.*") for root in roots if root.is_dir()]
-    return list(dict.fromkeys(str(files[0].parent) for files in found if files))
+MANY = 128          # sequences of a batch from which on a single repetition has to do: its prompts alone are a quarter of a million tokens
+RATES, TESTS = 40, 0.25   # the most seconds of the first part, and the tests' share of a budget that is not theirs alone
+BENCH = {"large": (90, 80), "small": (30, 20)}   # the most seconds of a shape's batches below MANY, and of the others
+# What compute-sanitizer looks for, the most seconds that it gets, and the work: two prompts and a few tokens; longer ones for what slows a
+# program least.
+SANITIZERS = {"memcheck": (150, {"batch": 3, "prompt": 70, "output": 4}), "initcheck": (100, {"batch": 2, "prompt": 70, "output": 2}),
+              "synccheck": (80, {"batch": 2, "prompt": 70, "output": 2}), "racecheck": (150, {"batch": 2, "prompt": 20, "output": 2})}
 
 
 def test_names(program, env):
@@ -180,10 +69,10 @@ def cache_gib(path, a):
     return lambda batch: max(batch * pages, -(-(a.prefill + 2) // PAGE) + 1) * PAGE * f["kv_bytes"] / 2**30, f["weight_bytes"] / 2**30
 
 
-def has_torch(python):
+def has_torch(python, seconds):
     try:
         return subprocess.run([python, "-c", "import torch, transformers, sys; sys.exit(not torch.cuda.is_available())"], stderr=subprocess.DEVNULL,
-                              timeout=60).returncode == 0
+                              timeout=seconds).returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -200,13 +89,48 @@ def run(a):
 
 def measure(a, r):
     a.about["before"] = ask(QUERIES)
-    rates, verbatim = a.programs / "bench_gpu_rates", a.programs / "verbatim"
-    if rates.exists():
-        r.part("limits", [rates], 40)
+    if (a.programs / "bench_gpu_rates").exists():
+        r.part("limits", [a.programs / "bench_gpu_rates"], RATES)
+        if r.parts[-1]["status"] == "skipped" and a.about["before"].get("name"):
+            print(f"nvidia-smi shows {a.about['before']['name']}, but no CUDA program can use it: {r.parts[-1]['why']}\nnothing was measured", file=sys.stderr)
+            r.write()
+            return 1
     else:
         r.missing("limits", "no program bench_gpu_rates")
+    try:
+        a.memory = float(a.about["before"].get("memory.total", "")) / 1024
+    except ValueError:
+        a.memory = 0
+    torch = None   # not asked yet whether it is there: that alone takes long
+    for word, part, names in (("tests", tests, ["tests"]), ("sanitizers", sanitizers, SANITIZERS),
+                              ("verbatim", verbatim_rows, ["kernels", "contract", *(f"bench/{shape}" for shape in a.configs)]),
+                              ("torch", torch_rows, ["torch/ops", *(f"torch/{shape}" for shape in a.configs)]),
+                              ("compile", compiled_rows, [f"compile/{shape}" for shape in a.configs])):
+        if word not in a.only:
+            for name in names:
+                r.missing(name, "not asked for")
+            continue
+        if word in ("torch", "compile") and torch is None:
+            torch = not a.no_torch and r.left() > 2 and has_torch(a.python, min(60, r.left()))
+            if not torch:
+                r.missing("torch", "asked not to" if a.no_torch else "not reached: the time was spent" if r.left() <= 2 else "PyTorch is not installed, or sees no GPU")
+        if torch or word not in ("torch", "compile"):
+            part(a, r)
+    a.about["after"] = ask(QUERIES)
+    record = r.write()
+    if record is None:
+        print(f"no record: {r.unwritten}. Mend benchmarks/gpu_record.py, then: benchmarks/gpu_record.py {a.raw} {a.record}", file=sys.stderr)
+        return 1
+    print(gpu_record.table(record))
+    print(f"record: {a.record}")
+    # A kernel that never ends is a failure like any other.
+    return 1 if any(p["status"] in ("failed", "out of time") and p["name"].startswith(("tests/", *SANITIZERS)) for p in r.parts) else 0
+
+
+def tests(a, r):
     programs = sorted(a.programs.glob("*_tests"))
-    end_of_tests = time.monotonic() + 0.25 * a.budget
+    share = TESTS if {"verbatim", "torch", "compile"} & a.only else 0.5 if "sanitizers" in a.only else 1
+    end, least = time.monotonic() + min(share * a.budget, max(r.left(), 0)), min(20, share * a.budget / 7)   # less time than that tells nothing of a test
     for program in programs:
         try:
             names, why = test_names(program, r.env), "it names none"
@@ -215,13 +139,17 @@ def measure(a, r):
         if not names:
             r.missing(f"tests/{program.name}", f"its tests cannot be listed: {why}")
         for i, name in enumerate(names):
-            left = end_of_tests - time.monotonic()
-            if left < 2:
-                r.missing(f"tests/{name}", "not reached: a quarter of the budget went to tests")
+            left = end - time.monotonic()
+            if left < least:
+                r.missing(f"tests/{name}", f"not reached: {100 * share:.0f} % of the budget went to tests")
             else:
-                r.part(f"tests/{name}", [program, as_filter(name)], left / min(2, len(names) - i))
+                r.part(f"tests/{name}", [program, as_filter(name)], max(least, left / min(2, len(names) - i)))
     if not programs:
         r.missing("tests", "no test programs")
+
+
+def sanitizers(a, r):
+    verbatim = a.programs / "verbatim"
     sanitizer = shutil.which("compute-sanitizer") or shutil.which("/usr/local/cuda/bin/compute-sanitizer")
     for tool, (seconds, work) in SANITIZERS.items():
         if sanitizer and verbatim.exists():
@@ -229,61 +157,83 @@ def measure(a, r):
                           *sum([[f"--{key}", value] for key, value in work.items()], []), "--repetitions", 1, "--no-floor", "--json"], seconds)
         else:
             r.missing(tool, "no compute-sanitizer" if verbatim.exists() else "no program verbatim")
-    kernels, contract = a.programs / "bench_gpu_kernels", a.programs / "bench_gpu_contract"
+
+
+def verbatim_rows(a, r):
+    shapes = list(a.configs)
+    for shape in shapes[:BEFORE_THE_REST]:
+        bench(a, r, shape)
+    cost_of_exactness(a, r)
+    kernels = a.programs / "bench_gpu_kernels"
     if kernels.exists():
-        r.part("kernels", [kernels, *(HERE / f"shapes/{shape}.json" for shape in a.shapes.split(","))], 60)
+        r.part("kernels", [kernels, *a.configs.values()], 60)
     else:
         r.missing("kernels", "no program bench_gpu_kernels")
-    torch = not a.no_torch and has_torch(a.python)
-    peer = [a.python, HERE / "peers/torch_transformers.py"]
-    configs = {shape: HERE / f"shapes/{shape}.json" for shape in a.shapes.split(",")}
-    try:
-        memory = float(a.about["before"].get("memory.total", "")) / 1024
-    except ValueError:
-        memory = 0
-    commands = {}
-    if torch:
-        r.part("torch/ops", [*peer, "--ops", *sum([["--config", configs[s]] for s in list(configs)[:2]], [])], 40, r.peer_env)
-    for number, (shape, config) in enumerate(configs.items()):
-        if number == min(2, len(configs) - 1):
-            cost_of_exactness(a, r, configs, memory)
-        cache, weights = cache_gib(config, a)
-        batches = [n for n in map(int, a.batch.split(",")) if not memory or weights + cache(n) + 6 < memory]
-        if not batches:
-            r.missing(f"bench/{shape}", f"does not fit {memory:.0f} GiB")
-            continue
-        workload = ["--batch", ",".join(map(str, batches)), "--prefill", a.prefill]
-        if verbatim.exists():
-            r.part(f"bench/{shape}", [verbatim, "bench", "--device", "cuda", "--random-weights", config, *workload, "--prompt", a.prompt, "--output", a.output,
-                                      "--repetitions", a.repetitions, "--step-tokens", a.step_tokens, "--kv-memory", round(cache(max(batches)) + 0.05, 2),
-                                      "--no-floor", "--json"], 80 if weights > 8 else 40)
-        else:
-            r.missing(f"bench/{shape}", "no program verbatim")
-        commands[shape] = [*peer, "--config", config, *workload, "--context", a.prompt + a.output // 2]
-        if torch:
-            r.part(f"torch/{shape}", commands[shape], 60 if weights > 8 else 35, r.peer_env)
-    for shape, command in commands.items():   # compiling takes long: last, where time is left
-        if torch:
+    for shape in shapes[BEFORE_THE_REST:]:
+        bench(a, r, shape)
+
+
+def batches_that_fit(a, shape):
+    cache, weights = cache_gib(a.configs[shape], a)
+    return [n for n in map(int, a.batch.split(",")) if not a.memory or weights + cache(n) + 6 < a.memory], cache, weights
+
+
+def bench(a, r, shape):
+    """The rows of one shape: in two programs, for large batches have fewer repetitions."""
+    batches, cache, weights = batches_that_fit(a, shape)
+    if not batches:
+        return r.missing(f"bench/{shape}", f"does not fit {a.memory:.0f} GiB")
+    if not (a.programs / "verbatim").exists():
+        return r.missing(f"bench/{shape}", "no program verbatim")
+    few, many = [n for n in batches if n < MANY], [n for n in batches if n >= MANY]
+    limits = BENCH["large" if weights > 8 else "small"]
+    for name, some, repetitions, limit in ((f"bench/{shape}", few, a.repetitions, limits[0]), (f"bench/{shape}/many", many, 1, limits[1])):
+        if some:
+            prefill = ["--prefill", a.prefill] if some is few or not few else []
+            r.part(name, [a.programs / "verbatim", "bench", "--device", "cuda", "--random-weights", a.configs[shape], "--batch", ",".join(map(str, some)), *prefill,
+                          "--prompt", a.prompt, "--output", a.output, "--repetitions", repetitions, "--step-tokens", a.step_tokens,
+                          "--kv-memory", round(cache(max(some)) + 0.05, 2), "--no-floor", "--json"], limit)
+
+
+def peer(a, shape):
+    """PyTorch's program for the rows of one shape; none where no batch fits."""
+    batches = batches_that_fit(a, shape)[0]
+    return [a.python, HERE / "peers/torch_transformers.py", "--config", a.configs[shape], "--batch", ",".join(map(str, batches)), "--prefill", a.prefill,
+            "--context", a.prompt + a.output // 2] if batches else None
+
+
+def torch_rows(a, r):
+    some = [a.configs[shape] for shape in list(a.configs)[:BEFORE_THE_REST:2]]
+    r.part("torch/ops", [a.python, HERE / "peers/torch_transformers.py", "--ops", *sum([["--config", config] for config in some], [])], 40, r.peer_env)
+    for shape in a.configs:
+        if command := peer(a, shape):
+            r.part(f"torch/{shape}", command, 60 if batches_that_fit(a, shape)[2] > 8 else 35, r.peer_env)
+
+
+def compiled_rows(a, r):
+    for shape in a.configs:   # compiling takes long: last, where time is left
+        if command := peer(a, shape):
             r.part(f"compile/{shape}", [*command, "--modes", "compile"], 120, r.peer_env)
-    if not torch:
-        r.missing("torch", "asked not to" if a.no_torch else "PyTorch is not installed, or sees no GPU")
-    a.about["after"] = ask(QUERIES)
-    print(gpu_record.table(r.write()))
-    print(f"record: {a.record}")
-    return 1 if any(p["status"] == "failed" and p["name"].startswith(("tests/", *SANITIZERS)) for p in r.parts) else 0
 
 
-def cost_of_exactness(a, r, configs, memory):
+def cost_of_exactness(a, r):
     """batch_invariant over fastest, of the largest shape that the program takes and that fits twice."""
     program = a.programs / "bench_gpu_contract"
     for shape in ("qwen2.5-7b", "qwen2.5-1.5b", "qwen2.5-0.5b"):
-        if shape in configs and (not memory or 2 * gpu_record.floors(json.loads(configs[shape].read_text()))["weight_bytes"] / 2**30 + 16 < memory):
+        if shape in a.configs and (not a.memory or 2 * cache_gib(a.configs[shape], a)[1] + 16 < a.memory):
             break
     else:
         return r.missing("contract", "no shape of its kind was asked for, or none fits twice")
     if not program.exists():
         return r.missing("contract", "no program bench_gpu_contract")
-    return r.part("contract", [program, "--batch", ",".join(n for n in a.batch.split(",") if int(n) <= 64) or "1", configs[shape]], 100)
+    return r.part("contract", [program, "--batch", ",".join(n for n in a.batch.split(",") if int(n) <= 64) or "1", a.configs[shape]], 100)
+
+
+def words(text):
+    found = set(text.split(","))
+    if not found <= set(WORDS):
+        raise argparse.ArgumentTypeError(f"{text}: of {','.join(WORDS)}")
+    return found
 
 
 def main():
@@ -295,6 +245,7 @@ def main():
     p.add_argument("--budget", type=float, default=560)
     p.add_argument("--python", default=sys.executable, help="the one that has PyTorch")
     p.add_argument("--no-torch", action="store_true")
+    p.add_argument("--only", type=words, default=words(DEFAULT_WORDS), help=f"of {','.join(WORDS)} [{DEFAULT_WORDS}]")
     p.add_argument("--shapes", default=",".join(SHAPES))
     p.add_argument("--batch", default="1,64,256")
     p.add_argument("--prompt", type=int, default=1024)
@@ -303,8 +254,13 @@ def main():
     p.add_argument("--repetitions", type=int, default=3)
     p.add_argument("--step-tokens", type=int, default=2048)
     a = p.parse_args()
+    earlier = len(list(a.raw.glob("**/run.json")))   # of earlier calls, whose outputs are none of this one's
+    if earlier:
+        a.raw = a.raw / f"call-{earlier + 1}"
     a.raw.mkdir(parents=True, exist_ok=True)
+    a.configs = {shape: HERE / f"shapes/{shape}.json" for shape in a.shapes.split(",")}
     a.about["workload"] = {key: getattr(a, key) for key in ("shapes", "batch", "prompt", "output", "prefill", "repetitions", "step_tokens")}
+    a.about["only"] = [word for word in WORDS if word in a.only]
     return run(a)
 
 

@@ -5,6 +5,6 @@
 
 inline bool have_gpu() {
   if (verbatim::cuda::gpu_count() > 0) return true;
-  skip("no CUDA device: nothing was run on a GPU");
+  skip("no CUDA device, nothing was run on a GPU: " + verbatim::cuda::why_no_gpu());
   return false;
 }

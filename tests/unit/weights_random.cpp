@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <map>
+#include <mutex>
 
 #include "catch.hpp"
 #include "verbatim/weights/bandwidth.hpp"
@@ -96,6 +97,34 @@ TEST_CASE("random_weights: deterministic, named, scaled") {
       REQUIRE(v[i] == to_float(to_bf16(a.at(name)[i])));
       REQUIRE(std::abs(halves.at(name)[i] - a.at(name)[i]) <= std::abs(a.at(name)[i]) / 2048 + 1e-7f);
     }
+}
+
+TEST_CASE("random_weights: the same values by however many threads") {
+  model_config c = read_config(source_dir() / "tests/fixtures/models/qwen2").config;
+  c.vocabulary = int(weights::random_weights::shared_elements) / c.hidden + 5;   // one tensor that they share
+  c.type = dtype::bf16;
+  auto const one = values_of(weights::random_weights(c, 1, 0, 1));
+  for (unsigned threads : {0u, 2u, 3u, 16u}) {
+    CAPTURE(threads);
+    CHECK((values_of(weights::random_weights(c, 1, 0, threads)) == one));
+  }
+  for (std::size_t count : {1u, 3u, 4u, 5u, 63u, 64u, 1001u}) {   // every element once, in ranges that begin at whole words, none of them empty
+    std::vector<int> times(count);
+    for (unsigned threads : {1u, 2u, 5u, 16u}) {
+      CAPTURE(count, threads);
+      std::mutex lock;
+      unsigned ranges = 0;
+      weights::detail::in_ranges(count, threads, [&](std::size_t first, std::size_t end) {
+        std::lock_guard const held(lock);
+        bool const whole = first % 4 == 0 && first < end;
+        for (std::size_t i = first; i < end; ++i) times[i] += whole ? 1 : 1000;
+        ++ranges;
+      });
+      CHECK(times == std::vector<int>(count, 1));
+      CHECK((count < 1000 || ranges == threads));
+      times.assign(count, 0);
+    }
+  }
 }
 
 TEST_CASE("random_weights: to_f16 inverts to_float and rounds to nearest even") {

@@ -1,10 +1,14 @@
 // Seeded values for random_weights: SplitMix64 as a counter-based generator, in the types that checkpoints have.
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <type_traits>
+#include <vector>
 
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/tensor.hpp"
@@ -36,15 +40,29 @@ template <class T> constexpr T stored(float x) noexcept {
   else return from_float<T>(x);
 }
 
-/// Uniform values of standard deviation `std`, four from each 64-bit word.
-template <class T> void fill_uniform(T* out, std::size_t count, std::uint64_t key, float std) noexcept {
+/// Of uniform values of standard deviation `std`, four from each 64-bit word, those from `first`, a multiple of four, to `end`.
+template <class T> void fill_uniform(T* out, std::size_t first, std::size_t end, std::uint64_t key, float std) noexcept {
   float const step = std * 1.7320508f / 32768.0f;
-  for (std::size_t i = 0; i < count; i += 4) {
+  for (std::size_t i = first; i < end; i += 4) {
     std::uint64_t const word = mix(key + (i / 4 + 1) * 0x9e3779b97f4a7c15ull);
-    std::size_t const n = count - i < 4 ? count - i : 4;
+    std::size_t const n = end - i < 4 ? end - i : 4;
     for (std::size_t j = 0; j < n; ++j)
       out[i + j] = stored<T>((float(std::int16_t(word >> (16 * j))) + 0.5f) * step);
   }
+}
+
+/// f(first, end) over ranges of [0, count), as even as multiples of four are, by `threads` threads, the calling one among them: which
+/// does all where others cannot be started. f does not throw.
+template <class F> void in_ranges(std::size_t count, unsigned threads, F const& f) {
+  std::size_t const each = (count / 4 / std::max(threads, 1u) + 1) * 4;
+  std::vector<std::thread> others;
+  others.reserve(threads);
+  std::size_t first = 0;
+  try {
+    for (; count - first > each; first += each) others.emplace_back([&f, first, each] { f(first, first + each); });
+  } catch (std::system_error const&) {}   // what is left is the calling thread's
+  f(first, count);
+  for (std::thread& t : others) t.join();
 }
 
 inline std::uint64_t key_of(std::uint64_t seed, std::string_view name) noexcept {

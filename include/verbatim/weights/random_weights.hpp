@@ -2,10 +2,13 @@
 // Deterministic: an element depends on the seed, its tensor's name and its index only (SplitMix64 as a counter-based
 // generator), not on the order, the platform or the number of threads. Scales keep activations and logits sane: matrices
 // have variance 1 / fan-in, those that write to the residual stream less, logits a spread of about 3; norms are ones.
-// Cost: a few nanoseconds of one core per element, and memory for one tensor at a time: data is valid during the visit only.
+// Cost: a few nanoseconds per element, shared by all cores in large tensors, and memory for one tensor at a time: data is valid during the
+// visit only.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <thread>
 #include <utility>
 
 #include "verbatim/core/error.hpp"
@@ -19,8 +22,10 @@ namespace verbatim::weights {
 
 class random_weights {
  public:
-  explicit random_weights(model_config config, std::uint64_t seed = 0, std::uint64_t version = 0)
-      : config_(std::move(config)), seed_(seed), version_(version) {}
+  /// `threads` (0: one per core) share each tensor of `shared_elements` or more.
+  explicit random_weights(model_config config, std::uint64_t seed = 0, std::uint64_t version = 0, unsigned threads = 0)
+      : config_(std::move(config)), seed_(seed), version_(version), threads_(threads ? threads : std::max(1u, std::thread::hardware_concurrency())) {}
+  static constexpr std::size_t shared_elements = std::size_t(1) << 20;   ///< below, starting threads takes longer than they save
 
   model_config const& config() const noexcept { return config_; }
   std::uint64_t version() const noexcept { return version_; }
@@ -30,11 +35,12 @@ class random_weights {
 
  private:
   float deviation(expected_tensor const& t) const noexcept;
-  void fill(expected_tensor const& t, std::byte* out) const noexcept;
-  template <class T> void fill_as(expected_tensor const& t, std::byte* out) const noexcept;
+  void fill(expected_tensor const& t, std::byte* out) const;
+  template <class T> void fill_as(expected_tensor const& t, std::byte* out) const;
 
   model_config config_;
   std::uint64_t seed_, version_;
+  unsigned threads_;
 };
 static_assert(weight_source<random_weights>);
 

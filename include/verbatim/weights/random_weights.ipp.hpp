@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "verbatim/core/bf16.hpp"
@@ -13,11 +14,13 @@
 
 namespace verbatim::weights {
 
-template <class T> void random_weights::fill_as(expected_tensor const& t, std::byte* out) const noexcept {
+template <class T> void random_weights::fill_as(expected_tensor const& t, std::byte* out) const {
   auto* const values = reinterpret_cast<T*>(out);   // new std::byte[] is aligned for every fundamental type
   auto const count = std::size_t(t.shape.elements());
-  if (t.as == role::norm) std::fill(values, values + count, detail::stored<T>(1.0f));
-  else detail::fill_uniform(values, count, detail::key_of(seed_, t.name), deviation(t));
+  if (t.as == role::norm) return std::fill(values, values + count, detail::stored<T>(1.0f));
+  std::uint64_t const key = detail::key_of(seed_, t.name);
+  float const scale = deviation(t);
+  detail::in_ranges(count, count < shared_elements ? 1 : threads_, [&](std::size_t first, std::size_t end) { detail::fill_uniform(values, first, end, key, scale); });
 }
 
 VERBATIM_BODY void random_weights::each(void (*visit)(tensor const&, void*), void* self) const {
@@ -40,7 +43,7 @@ VERBATIM_BODY float random_weights::deviation(expected_tensor const& t) const no
   return 1.0f / std::sqrt(fan_in * (writes ? 2.0f * float(config_.layers) : 1.0f));
 }
 
-VERBATIM_BODY void random_weights::fill(expected_tensor const& t, std::byte* out) const noexcept {
+VERBATIM_BODY void random_weights::fill(expected_tensor const& t, std::byte* out) const {
   if (config_.type == dtype::f32) fill_as<float>(t, out);
   else if (config_.type == dtype::bf16) fill_as<bf16>(t, out);
   else fill_as<f16>(t, out);

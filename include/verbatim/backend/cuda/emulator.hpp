@@ -76,7 +76,7 @@ class emulator {
     log_.end(key);
     for (auto const& w : graphs_.try_emplace(key, std::move(now)).first->second) enqueue(w);
   }
-  /// Remembers what has been enqueued so far as `which`, for wait(which).
+  /// Remembers what has been enqueued so far as `which` (0 to 3), for wait(which).
   void mark(int which) { marks_[std::size_t(which)] = enqueued_; }
   void wait(int which) { finish(marks_[std::size_t(which)]); }
   void wait() { finish(enqueued_); }
@@ -120,7 +120,7 @@ class emulator {
   simt::store_log stores_;   // of launches that may still run on a GPU
   std::uint64_t launches_ = 0;   // seeds the order of threads and blocks: no result may depend on it
   std::uint64_t enqueued_ = 0, ended_ = 0;   // ended_: of what is enqueued next
-  std::array<std::uint64_t, 2> marks_{};
+  std::array<std::uint64_t, 4> marks_{};
   std::deque<work> queue_;
   std::vector<work>* recorded_ = nullptr;   // where a graph is being recorded
   std::map<graph_key, std::vector<work>> graphs_;

@@ -21,11 +21,25 @@ inline std::shared_mutex& recording() noexcept {
 }
 }  // namespace detail
 
+namespace detail {
+inline cudaError_t count_gpus(int& n) noexcept {
+  cudaError_t const e = cudaGetDeviceCount(&n);
+  if (e == cudaSuccess) return e;
+  static_cast<void>(cudaGetLastError());   // no driver, no device: not a failure of anything that was asked for
+  n = 0;
+  return e;
+}
+}  // namespace detail
+
 int gpu_count() noexcept {
   int n = 0;
-  if (cudaGetDeviceCount(&n) == cudaSuccess) return n;
-  static_cast<void>(cudaGetLastError());   // no driver, no device: not a failure of anything that was asked for
-  return 0;
+  static_cast<void>(detail::count_gpus(n));
+  return n;
+}
+std::string why_no_gpu() {
+  int n = 0;
+  cudaError_t const e = detail::count_gpus(n);
+  return e != cudaSuccess ? detail::why(e) : n == 0 ? "the driver counts no device" : "";
 }
 
 gpu_properties properties_of_gpu() {

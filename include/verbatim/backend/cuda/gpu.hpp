@@ -41,7 +41,7 @@ class gpu {
   }
   /// Runs what f enqueues, launches alone. The same key: the same launches, as a graph from the second time on, where there can be one.
   template <class F> void replay(graph_key const& key, F&& f) { graphs_.replay(*this, key, f); }
-  /// Remembers what has been enqueued so far as `which` (0 or 1), for wait(which).
+  /// Remembers what has been enqueued so far as `which` (0 and 1 are a backend's steps, 2 and 3 its weight store's), for wait(which).
   void mark(int which) noexcept;
   void wait(int which);
   void wait();
@@ -77,7 +77,7 @@ class gpu {
 
   int device_ = 0, failure_ = 0, failure_before_ = 0;   // the last: of when recording began, whose own failures are none
   std::unique_ptr<void, stream_end> stream_;
-  event marks_[2];
+  event marks_[4];
   recorded_graphs<graph> graphs_;
 };
 
@@ -87,8 +87,10 @@ struct gpu_properties {
   int capability_major = 0, capability_minor = 0, processors = 0, driver = 0, runtime = 0;
   std::size_t memory = 0, l2 = 0;
 };
-/// Devices that programs may use here; 0 also where there is no driver.
+/// Devices that programs may use here; 0 also where there is no driver, or where it fails.
 int gpu_count() noexcept;
+/// Why gpu_count() gives 0, in the driver's words: "cudaErrorInsufficientDriver: …"; empty where devices were counted and there are some.
+std::string why_no_gpu();
 /// Of the current device. Throws device.5.
 gpu_properties properties_of_gpu();
 

@@ -1,10 +1,12 @@
-// Weights from tensors into device memory, and back. Tensors of the host are converted there and go through a staging area, piece by
-// piece: a pass over the tensor and a copy, whose floor is the bus. Tensors of the device are copied, or converted by a kernel: the
-// floor is the device's bandwidth, and the source must stay as it is until wait() or the next step's end.
+// Weights from tensors into device memory, and back. Tensors of the host are converted there and go through two staging areas by turns,
+// piece by piece, so that one is filled while the other is copied: the longer of a pass over the tensor by one thread and a copy, whose
+// floor is the bus. Tensors of the device are copied, or converted by a kernel: the floor is the device's bandwidth, and the source must
+// stay as it is until wait() or the next step's end. What comes from the host is there when a member returns.
 #pragma once
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <vector>
 
@@ -16,24 +18,22 @@
 
 namespace verbatim::cuda {
 
-template <class Executor> class weight_store {
+template <class Executor, std::size_t PieceBytes = std::size_t(4) << 20> class weight_store {
  public:
-  static constexpr std::size_t piece_bytes = std::size_t(4) << 20;
-  explicit weight_store(Executor& e) : executor_(e), staged_(piece_bytes) {}
+  static constexpr std::size_t piece_bytes = PieceBytes;   ///< of each staging area
+  explicit weight_store(Executor& e) : executor_(e), staged_(2 * piece_bytes) {}
 
   /// to[i] = T(t[i]).
   template <class T> void convert(T* to, tensor const& t, std::size_t count) {
     if (t.where == memory_space::device) return convert_there<T>(to, t, count);
-    with_elements(t, [&](auto const* from) { pieces(to, count, [&](T* piece, std::size_t first, std::size_t n) {
-      for (std::size_t i = 0; i < n; ++i) piece[i] = from_float<T>(to_float(from[first + i]));
-    }); });
+    to_its_end([&] { convert_here(to, t, count); });
   }
   /// to[i] = float(T(t[i])).
   template <class T> void widen(float* to, tensor const& t, std::size_t count) {
     if (t.where == memory_space::device) return convert_there<T>(to, t, count);
-    with_elements(t, [&](auto const* from) { pieces(to, count, [&](float* piece, std::size_t first, std::size_t n) {
+    to_its_end([&] { with_elements(t, [&](auto const* from) { pieces(to, count, [&](float* piece, std::size_t first, std::size_t n) {
       for (std::size_t i = 0; i < n; ++i) piece[i] = to_float(from_float<T>(to_float(from[first + i])));
-    }); });
+    }); }); });
   }
   /// Rows of a part into the tiles of a matrix, through a piece of device memory where they do not lie there in bf16 already.
   template <class Matrix> void load_tiles(Matrix& to, int part, tensor const& t) {
@@ -45,13 +45,17 @@ template <class Executor> class weight_store {
     bool const aligned = reinterpret_cast<std::uintptr_t>(t.data) % 16 == 0;   // for 16-byte loads; buckets promise less
     if (t.where == memory_space::device && t.type == dtype::bf16 && aligned) return tile(static_cast<bf16 const*>(t.data), 0, all);
     make_bounce(std::size_t(most) * k);
-    for (int first = 0; first < all; first += most) {
-      int const rows = std::min(most, all - first);
-      tensor piece = t;
-      piece.data = static_cast<std::byte const*>(t.data) + std::size_t(first) * k * size_of(t.type);
-      convert(bounce_.data(), piece, std::size_t(rows) * k);
-      tile(bounce_.data(), first, rows);
-    }
+    auto const rows_by_rows = [&](auto&& bring) {
+      for (int first = 0; first < all; first += most) {
+        int const rows = std::min(most, all - first);
+        tensor piece = t;
+        piece.data = static_cast<std::byte const*>(t.data) + std::size_t(first) * k * size_of(t.type);
+        bring(piece, std::size_t(rows) * k);
+        tile(bounce_.data(), first, rows);
+      }
+    };
+    if (t.where == memory_space::device) rows_by_rows([&](tensor const& piece, std::size_t count) { convert_there<bf16>(bounce_.data(), piece, count); });
+    else to_its_end([&] { rows_by_rows([&](tensor const& piece, std::size_t count) { convert_here(bounce_.data(), piece, count); }); });
   }
   template <class Matrix> void read_tiles(bf16* to, Matrix const& from, int part, int row) {
     std::size_t const k = std::size_t(from.columns());
@@ -75,7 +79,7 @@ template <class Executor> class weight_store {
     return out;
   }
   template <class T> void write(T* to, T const* from, std::size_t count) {
-    pieces(to, count, [&](T* piece, std::size_t first, std::size_t n) { std::copy_n(from + first, n, piece); });
+    to_its_end([&] { pieces(to, count, [&](T* piece, std::size_t first, std::size_t n) { std::copy_n(from + first, n, piece); }); });
   }
   template <class T> void read(T* to, T const* from, std::size_t count) {
     each_piece<T>(count, [&](T* piece, std::size_t first, std::size_t n) {
@@ -120,16 +124,42 @@ template <class Executor> class weight_store {
     std::size_t const most = piece_bytes / sizeof(T);
     for (std::size_t first = 0; first < count; first += most) f(reinterpret_cast<T*>(staged_.data()), first, std::min(most, count - first));
   }
+  template <class T> void convert_here(T* to, tensor const& t, std::size_t count) {
+    with_elements(t, [&]<class From>(From const* from) { pieces(to, count, [&](T* piece, std::size_t first, std::size_t n) {
+      if constexpr (std::is_same_v<From, T>) std::memcpy(piece, from + first, n * sizeof(T));
+      else for (std::size_t i = 0; i < n; ++i) piece[i] = from_float<T>(to_float(from[first + i]));
+    }); });
+  }
+  /// The staging areas by turns, each filled once what was last uploaded from it is there. Only within to_its_end.
   template <class T, class F> void pieces(T* to, std::size_t count, F&& fill) {
-    each_piece<T>(count, [&](T* piece, std::size_t first, std::size_t n) {
+    std::size_t const most = piece_bytes / sizeof(T);
+    for (std::size_t first = 0; first < count; first += most) {
+      int const which = int(turn_++ % 2);
+      std::size_t const n = std::min(most, count - first);
+      T* const piece = reinterpret_cast<T*>(staged_.data() + std::size_t(which) * piece_bytes);
+      executor_.wait(first_mark + which);
       fill(piece, first, n);
       executor_.upload(to + first, piece, n * sizeof(T));
-      executor_.wait();   // before the staging area is written again
-    });
+      executor_.mark(first_mark + which);
+    }
+  }
+  /// f, and then nothing reads the staging areas any more; also where f throws, so that they may go.
+  template <class F> void to_its_end(F&& f) {
+    try {
+      f();
+    } catch (...) {
+      try {
+        executor_.wait();
+      } catch (...) {}   // the first failure is the one that is told
+      throw;
+    }
+    executor_.wait();
   }
 
+  static constexpr int first_mark = 2;   // of the executor's: one a staging area
   Executor& executor_;
-  staging_array<Executor, unsigned char> staged_;
+  staging_array<Executor, unsigned char> staged_;   // two areas of piece_bytes; what comes from the device goes through the first
+  unsigned turn_ = 0;
   device_array<Executor, bf16> bounce_;   // of tiles: made when it is first needed
 };
 
