@@ -60,7 +60,7 @@ def ours(raw, shape, limits, config, workload):
     out = {}
     for row in lines_of(raw / f"bench.{shape}.out") + lines_of(raw / f"bench.{shape}.many.out"):
         prefill = row["output"] == 2
-        what, tokens = ("prefill", row["prompt"]) if prefill else ("decode", row["prompt"] + row["output"] // 2)
+        what, tokens = ("prefill", row["prompt"]) if prefill else ("decode", workload["prompt"] + workload["output"] // 2)   # the least that any of the batch has
         speed = row[f"{what}_tokens_per_second"]
         floor = floor_tokens_per_second(config, limits, what, row["batch"], tokens)
         entry = {"tokens_per_second": speed, "of_floor": speed / floor if floor else None, "repetitions": row.get("repetitions", workload.get("repetitions"))}

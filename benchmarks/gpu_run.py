@@ -62,11 +62,17 @@ def as_filter(name):
     return "".join("\\" + c if c in ',[]"\\*' else c for c in name)
 
 
+def output_tokens(a, batch):
+    """So many that the whole batch decodes for a.output steps: the first sequences decode while the last prompts are computed, as many a step as
+    have room in it beside them."""
+    return a.output + (-(-batch * a.prompt // max(1, a.step_tokens - batch)) if batch > 1 else 0)
+
+
 def cache_gib(path, a):
     """What the keys and values of the largest batch need, in whole pages; and the weights."""
     f = gpu_record.floors(json.loads(path.read_text()))
-    pages = -(-(a.prompt + a.output) // PAGE) + 1
-    return lambda batch: max(batch * pages, -(-(a.prefill + 2) // PAGE) + 1) * PAGE * f["kv_bytes"] / 2**30, f["weight_bytes"] / 2**30
+    pages = lambda batch: -(-(a.prompt + output_tokens(a, batch)) // PAGE) + 1
+    return lambda batch: max(batch * pages(batch), -(-(a.prefill + 2) // PAGE) + 1) * PAGE * f["kv_bytes"] / 2**30, f["weight_bytes"] / 2**30
 
 
 def has_torch(python, seconds):
@@ -191,7 +197,7 @@ def bench(a, r, shape):
         if some:
             prefill = ["--prefill", a.prefill] if some is few or not few else []
             r.part(name, [a.programs / "verbatim", "bench", "--device", "cuda", "--random-weights", a.configs[shape], "--batch", ",".join(map(str, some)), *prefill,
-                          "--prompt", a.prompt, "--output", a.output, "--repetitions", repetitions, "--step-tokens", a.step_tokens,
+                          "--prompt", a.prompt, "--output", output_tokens(a, max(some)), "--repetitions", repetitions, "--step-tokens", a.step_tokens,
                           "--kv-memory", round(cache(max(some)) + 0.05, 2), "--no-floor", "--json"], limit)
 
 
