@@ -120,6 +120,7 @@ __attribute__((noinline)) void multiply_int8(quantised_block<4> const* weights, 
     for (int b = 0; b < blocks; ++b) {
       ahead.fetch(pass + b, pass + b + 1);
       quantised_block<4> const& w = weights[b];
+      asm volatile("" ::: "memory");   // sums of f32 wait in L1: g++ would keep them in registers over the blocks, and spill
       int8_block const* row[Rows];
       typename lanes::sums sum[Rows][tiles];
       repeat<Rows>([&](auto r) __attribute__((always_inline)) {
