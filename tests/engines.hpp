@@ -1,5 +1,6 @@
 // The engines that tests share; instantiated once, in tests/engines.cpp and engines_device.cpp.
 #pragma once
+#include <concepts>
 #include <map>
 
 #include "verbatim/backend/cuda/device.hpp"
@@ -24,12 +25,18 @@ struct other_llama : verbatim::pipeline<verbatim::cpu::native, verbatim::llama> 
   using linear = verbatim::cpu::dot_linear;
   using cache = verbatim::sliding<16>;
 };
-/// A device that counts, for all of its kind: how often a step of each shape came, and how often its kernels were enqueued one by one rather
-/// than replayed as a graph.
+/// A device that counts, for all of its kind: how often a step of each shape came, how often its kernels were enqueued one by one rather
+/// than replayed as a graph, and how many of them had to do with a product whose leaves are cut among blocks.
 template <class Device> struct watched : Device {
   struct executor : Device::executor {
+    /// Emulated: more than a product of random_models::two_leaves has blocks, so that all of them are cut, as those of real models are on a GPU.
+    static constexpr int processors = std::derived_from<Device, verbatim::cuda::emulated> ? 40 : Device::executor::processors;
     inline static std::map<verbatim::cuda::graph_key, long> steps{};
-    inline static long enqueued = 0;
+    inline static long enqueued = 0, split = 0;
+    template <class Params> void launch(Params const& p) {
+      if constexpr (requires { p.leaves_each; }) split += p.leaves_each > 0;
+      Device::executor::launch(p);
+    }
     template <class F> void replay(verbatim::cuda::graph_key const& key, F&& f) {
       ++steps[key];
       Device::executor::replay(key, [&] { ++enqueued, f(); });

@@ -19,3 +19,9 @@ TEST_CASE("engine: requests that share, end early, are refused or are scored, on
   laws::prompt_logprobs_come_once<emulated_llama_bf16>(s);
   laws::prompt_logprobs_come_once<emulated_llama_f32>(laws::random_subject<emulated_llama_f32>("llama", true));
 }
+TEST_CASE("engine: sums over k that are cut among blocks, under pressure and with forks, equal scored ones as bits, on a device") {
+  using device = emulated_llama_bf16::device::executor;
+  long const before = device::split;
+  laws::forks_under_pressure_are_scored<emulated_llama_bf16>(laws::random_subject<emulated_llama_bf16>("llama", laws::two_leaves, true));
+  CHECK(device::split > before);
+}

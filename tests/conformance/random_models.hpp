@@ -35,12 +35,23 @@ class folder {
 struct variant {
   int head_dim = 16, hidden = 48;
   bool tied = false;   ///< of architectures whose models are not, too
+  int intermediate = 96, vocabulary = 300, heads = 4, kv_heads = 2;
 };
+/// In every product k has several leaves of 512, the last one shorter, and there are fewer blocks than a GPU has processors: up to 64 rows
+/// leaves are cut among blocks, and merged by whatever comes behind. There are ids enough for logits to be cut among blocks, too.
+inline constexpr variant wide{.hidden = 1088, .intermediate = 2112, .vocabulary = 8200, .heads = 18, .kv_heads = 6};
+/// The same with two leaves, for the host executor, whose device is small (test_engines::watched).
+inline constexpr variant two_leaves{.hidden = 528, .intermediate = 520, .heads = 9, .kv_heads = 3};
+constexpr variant with_heads_of(int head_dim, variant v) {
+  v.head_dim = head_dim;
+  return v;
+}
 /// `architecture`: llama, mistral (a window of 100), qwen2 or qwen3; `type`: bfloat16 or float32.
 inline std::string config_of(std::string const& architecture, std::string const& type, variant const& v = {}) {
-  std::string const common =
-      R"("vocab_size":300,"hidden_size":)" + std::to_string(v.hidden) + R"(,"intermediate_size":96,"num_hidden_layers":2,"num_attention_heads":4,"num_key_value_heads":2,)"
-      R"("head_dim":)" + std::to_string(v.head_dim) + R"(,"max_position_embeddings":1024,"rms_norm_eps":1e-6,"bos_token_id":1,"eos_token_id":2,)";
+  auto const number = [](char const* name, int n) { return "\"" + std::string(name) + "\":" + std::to_string(n) + ","; };
+  std::string const common = number("vocab_size", v.vocabulary) + number("hidden_size", v.hidden) + number("intermediate_size", v.intermediate) +
+                             number("num_attention_heads", v.heads) + number("num_key_value_heads", v.kv_heads) + number("head_dim", v.head_dim) +
+                             R"("num_hidden_layers":2,"max_position_embeddings":1024,"rms_norm_eps":1e-6,"bos_token_id":1,"eos_token_id":2,)";
   std::string const dtype = R"("dtype":")" + type + "\",", tied = v.tied ? R"("tie_word_embeddings":true)" : R"("tie_word_embeddings":false)";
   auto const named = [&](char const* kind, char const* name, std::string const& more) {
     return "{" + dtype + common + R"("architectures":[")" + name + R"("],"model_type":")" + kind + "\"," + more + "}";

@@ -8,8 +8,8 @@ using namespace schedules;
 
 namespace {
 
-template <class P> void check(std::string const& architecture, std::string const& type, int count, std::uint32_t seed) {
-  folder const model(config_of(architecture, type, {.head_dim = device_head_dim(type), .hidden = 256}));
+template <class P> void check(std::string const& architecture, std::string const& type, int count, std::uint32_t seed, variant const& v = {.hidden = 256}) {
+  folder const model(config_of(architecture, type, with_heads_of(device_head_dim(type), v)));
   verbatim::engine<P> pass({.checkpoint = model.path(), .random_weights = true, .threads = 4, .max_batch = 8});
   std::mt19937 random(seed);
   counts n;
@@ -43,4 +43,13 @@ TEST_CASE("gpu: sampled log-probabilities are those of a pass, in f32 and with s
   check<test_engines::gpu_llama_f32>("llama", "float32", how_many(), 5);
   check<test_engines::gpu_llama_f32>("mistral", "float32", how_many(), 6);
   check<test_engines::gpu_llama_bf16>("llama", "bfloat16", how_many(), 7);
+}
+TEST_CASE("gpu: sampled log-probabilities are those of a pass, where sums over k are cut among blocks") {
+  if (!have_gpu()) return;
+  int const few = std::max(8, how_many() / 4);   // each makes an engine of forty million weights
+  check<examples::qwen2_bf16_gpu>("qwen2", "bfloat16", few, 8, wide);
+  using device = test_engines::gpu_llama_bf16::device::executor;
+  long const before = device::split;
+  check<test_engines::gpu_llama_bf16>("llama", "bfloat16", few, 9, wide);
+  CHECK(device::split > before);
 }

@@ -14,6 +14,12 @@ TEST_CASE("gpu: random schedules, steps ahead, give what a request alone gives")
   schedules_give_what_requests_alone_give<gpu_llama_bf16>(20, 2, n);
   all_were_seen(n);
 }
+TEST_CASE("gpu: random schedules, steps ahead, give what a request alone gives, where sums over k are cut among blocks") {
+  if (!have_gpu()) return;
+  counts n;
+  schedules_give_what_requests_alone_give<gpu_llama_bf16>(12, 3, n, laws::wide);
+  all_were_seen(n);
+}
 TEST_CASE("gpu: steps stay in flight, and who gives way is forgotten") {
   if (!have_gpu()) return;
   steps_stay_in_flight<gpu_llama_f32>();

@@ -1,51 +1,32 @@
-// Weights from device memory on a GPU: another process's memory by CUDA IPC, and a broadcast by NCCL within a group of one.
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstring>
-#include <string>
-#include <vector>
-
-#include "gpu.hpp"
+// What brings weights to a GPU: another process's memory by CUDA IPC, and broadcasts by NCCL; between two GPUs where there are two.
+#include "other_process.hpp"
 #include "verbatim/backend/cuda/memory.hpp"
-#include "verbatim/backend/cuda/transfer.hpp"
-#include "verbatim/core/error.hpp"
 
 using namespace verbatim;
 
 namespace {
 
-constexpr char const* exporter_test = "gpu: memory for the process that started this one";
-constexpr char const* pipes_variable = "VERBATIM_TEST_PIPES";
+constexpr char const *exporter_test = "gpu: memory for the process that started this one", *member_test = "gpu: a broadcast from the process that started this one";
 constexpr int first_int = 300, ints = 1000;   // of the piece, within a larger allocation
 
-/// This program again, with another test: a context does not survive a fork alone. Pipes to and from it.
-struct exporter {
-  int from = -1, to = -1;
-  pid_t process = -1;
-
-  exporter() {
-    int up[2], down[2];
-    REQUIRE((::pipe(up) == 0 && ::pipe(down) == 0));
-    ::setenv(pipes_variable, (std::to_string(up[1]) + " " + std::to_string(down[0])).c_str(), 1);
-    process = ::fork();
-    if (process == 0) {
-      ::close(up[0]), ::close(down[1]);
-      ::execl("/proc/self/exe", "cuda_tests", exporter_test, static_cast<char*>(nullptr));
-      ::_exit(127);
-    }
-    ::unsetenv(pipes_variable);
-    ::close(up[1]), ::close(down[0]);
-    from = up[0], to = down[1];
-    REQUIRE(process > 0);
-  }
-  /// The process's status, once it has been told to end.
-  int end() {
-    ::close(to), ::close(from);
-    int status = -1;
-    return ::waitpid(process, &status, 0) == process ? status : -1;
-  }
-};
+/// ints in device memory: 7, 14, 21 ..., or zeros.
+cuda::device_array<cuda::gpu, int> some_memory(cuda::gpu& device, int count, bool filled) {
+  cuda::device_array<cuda::gpu, int> memory{std::size_t(count)};
+  cuda::staging_array<cuda::gpu, int> staged(memory.size());
+  for (int i = 0; i < count; ++i) staged.data()[i] = filled ? 7 * (i + 1) : 0;
+  device.upload(memory.data(), staged.data(), memory.bytes());
+  device.wait();
+  return memory;
+}
+/// How many of them are not those, from `first` on.
+int different(cuda::gpu& device, int const* memory, int count, int first = 0) {
+  cuda::staging_array<cuda::gpu, int> staged{std::size_t(count)};
+  device.download(staged.data(), memory, std::size_t(count) * sizeof(int));
+  device.wait();
+  int n = 0;
+  for (int i = 0; i < count; ++i) n += staged.data()[i] != 7 * (first + i + 1);
+  return n;
+}
 
 std::string refused(cuda::ipc_memory const& piece) {
   try {
@@ -60,36 +41,26 @@ std::string refused(cuda::ipc_memory const& piece) {
 }  // namespace
 
 TEST_CASE("gpu: memory for the process that started this one", "[.]") {
-  char const* const pipes = std::getenv(pipes_variable);
-  if (!pipes) return;   // not started by the test below
-  char* rest = nullptr;
-  int const to = int(std::strtol(pipes, &rest, 10)), from = int(std::strtol(rest, nullptr, 10));
+  other_process::pipes starter;
+  if (!other_process::was_started(starter)) return;   // not by the test below
   cuda::gpu device;
-  cuda::device_array<cuda::gpu, int> memory(5000);
-  cuda::staging_array<cuda::gpu, int> staged(memory.size());
-  for (int i = 0; i < int(staged.size()); ++i) staged.data()[i] = 7 * i;
-  device.upload(memory.data(), staged.data(), memory.bytes());
-  device.wait();
+  auto const memory = some_memory(device, 5000, true);
+  cuda::staging_array<cuda::gpu, int> staged(1);
   CHECK_THROWS_AS(cuda::export_memory(staged.data(), 4), error);
   CHECK_THROWS_AS(cuda::export_memory(memory.data(), std::size_t(1) << 40), error);
-  auto const piece = cuda::export_memory(memory.data() + first_int, ints * sizeof(int));
-  REQUIRE(::write(to, &piece, sizeof piece) == ssize_t(sizeof piece));
-  char none;
-  CHECK(::read(from, &none, 1) == 0);   // until the other process has closed it
+  starter.send(cuda::export_memory(memory.data() + first_int, ints * sizeof(int)));
+  starter.wait();
 }
 TEST_CASE("gpu: memory of another process is imported") {
   if (!have_gpu()) return;
-  exporter other;
-  cuda::ipc_memory piece;
-  REQUIRE(::read(other.from, &piece, sizeof piece) == ssize_t(sizeof piece));
+  other_process::child other(exporter_test);
+  auto const piece = other.receive<cuda::ipc_memory>();
   CHECK((piece.offset >= first_int * sizeof(int) && piece.bytes == ints * sizeof(int)));
   cuda::gpu device;
   {
     cuda::imported_memory const memory(piece);
-    cuda::staging_array<cuda::gpu, int> staged(ints);
-    device.download(staged.data(), memory.data(), memory.bytes());
-    device.wait();
-    for (int i = 0; i < ints; ++i) REQUIRE(staged.data()[i] == 7 * (first_int + i));
+    CHECK(memory.bytes() == piece.bytes);
+    CHECK(different(device, static_cast<int const*>(memory.data()), ints, first_int) == 0);
   }
   for (std::uint64_t huge : {std::uint64_t(1) << 40, ~std::uint64_t(0), ~std::uint64_t(0) - piece.offset + 1}) {
     auto wrong = piece;
@@ -103,15 +74,35 @@ TEST_CASE("gpu: memory of another process is imported") {
   CHECK_FALSE(refused(wrong).empty());
   CHECK(other.end() == 0);
 }
-TEST_CASE("gpu: a broadcast") {
-  if (!have_gpu()) return;
+TEST_CASE("gpu: a broadcast within a group of one returns, and leaves what it sends as it is (a smoke test)") {
+  cuda::nccl_id id;
+  if (!have_gpu() || !other_process::have_nccl(id)) return;
   cuda::gpu device;
-  cuda::device_array<cuda::gpu, int> memory(256);
-  try {
-    cuda::nccl_group group(cuda::make_nccl_id(), 0, 1);
-    group.broadcast(memory.data(), memory.bytes(), 0);
-  } catch (error const& e) {
-    if (std::string(e.what()).find("cannot be loaded") == std::string::npos) throw;
-    skip("NCCL is not installed");
-  }
+  auto const memory = some_memory(device, 5000, true);
+  cuda::nccl_group group(id, 0, 1);
+  group.broadcast(memory.data(), memory.bytes(), 0);
+  CHECK(different(device, memory.data(), 5000) == 0);
+}
+TEST_CASE("gpu: a broadcast from the process that started this one", "[.]") {
+  other_process::pipes starter;
+  if (!other_process::was_started(starter)) return;   // not by the test below
+  cuda::gpu device;
+  auto const memory = some_memory(device, 5000, false);
+  CHECK(different(device, memory.data(), 5000) == 5000);
+  cuda::nccl_group group(starter.receive<cuda::nccl_id>(), 1, 2);
+  group.broadcast(memory.data(), memory.bytes(), 0);
+  CHECK(different(device, memory.data(), 5000) == 0);
+}
+TEST_CASE("gpu: a broadcast reaches another process, on another GPU") {
+  cuda::nccl_id id;
+  if (!have_gpu() || !other_process::have_nccl(id)) return;
+  auto const second = other_process::second_device();
+  if (second.empty()) return skip("there is one GPU: no broadcast went from one to another");
+  other_process::child other(member_test, second.c_str());
+  other.send(id);
+  cuda::gpu device;
+  auto const memory = some_memory(device, 5000, true);
+  cuda::nccl_group group(id, 0, 2);
+  group.broadcast(memory.data(), memory.bytes(), 0);
+  CHECK(other.end() == 0);
 }

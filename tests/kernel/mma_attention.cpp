@@ -279,16 +279,3 @@ TEST_CASE("leaves merge in a tile as they do one by one, f32 bits") {
       }
   }
 }
-
-TEST_CASE("prefixes that sequences share are found, whole leaves only, most leaves first") {
-  int const a[] = {1, 2, 3, 4, 5, 6}, b[] = {1, 2, 3, 4, 9, 9}, c[] = {7, 8, 3, 4, 5, 6}, d[] = {1, 2, 3, 4, 5, 6}, e[] = {1, 2, 0, 4, 0, 0};
-  decoding_sequence const of[] = {{c, 96}, {a, 96}, {e, 50}, {b, 70}, {d, 95}, {a, 31}};   // the last has no whole leaf
-  shared_run runs[6];
-  int members[6], leaves_of[6];
-  REQUIRE(find_shared_prefixes(of, 6, 16, 32, runs, members, leaves_of) == 2);
-  CHECK(std::vector<int>(leaves_of, leaves_of + 6) == std::vector<int>{0, 2, 1, 2, 2, 0});
-  CHECK(std::vector<int>(members, members + 4) == std::vector<int>{1, 3, 4, 2});
-  CHECK((runs[0].first_leaf == 0 && runs[0].end_leaf == 1 && runs[0].first == 0 && runs[0].count == 4));
-  CHECK((runs[1].first_leaf == 1 && runs[1].end_leaf == 2 && runs[1].first == 0 && runs[1].count == 3));
-  CHECK(find_shared_prefixes(of, 6, 64, 32, runs, members, leaves_of) == 0);   // a page that spans leaves
-}

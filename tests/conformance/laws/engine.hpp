@@ -69,6 +69,40 @@ template <class P> void sampled_is_scored(subject const& s) {
   }
 }
 
+/// Groups that share a beginning and fork, with room for a fraction of them: what is sampled in steps of few rows, and computed anew after
+/// preemptions, is what one step over all of a sequence gives.
+template <class P> void forks_under_pressure_are_scored(subject const& s) {
+  auto config = s.config();
+  config.max_batch = config.step_tokens = 120, config.context = 120;   // a row of logits each: a sequence is scored in one step, of more than 64 rows
+  verbatim::engine<P> pass(config);
+  config.max_batch = s.of(24, 5), config.step_tokens = s.of(29, 24);
+  config.kv_bytes = bytes_of_pages(pass, s.of(13, 8));
+  verbatim::engine<P> busy(config);
+  std::mt19937 random(21);
+  auto const stem = random_ids(random, 49, pass.config().vocabulary);   // three pages of 16, and one token
+  std::vector<request> requests;
+  for (int i = 0; i < s.of(12, 3); ++i) {
+    request r{.prompt = stem, .max_tokens = s.of(30, 10), .count = 1 + (i + 1) % 3 % s.of(3, 2), .sampling = {.seed = random()}, .ignore_eos = true};
+    auto const own = random_ids(random, s.of(20, 9) + i % 4, pass.config().vocabulary);
+    r.prompt.insert(r.prompt.end(), own.begin(), own.end());
+    requests.push_back(std::move(r));
+  }
+  auto const done = verbatim::generate(busy, requests);
+  auto const stats = busy.stats();
+  CHECK((stats.preemptions > 0 && stats.prefix_hits > 0 && stats.pages_used == 0));
+  for (auto const& c : done) {
+    request const& r = requests[c.request];
+    CAPTURE(c.request, c.index, c.error);
+    REQUIRE(int(c.ids.size()) == r.max_tokens);
+    auto all = r.prompt;
+    all.insert(all.end(), c.ids.begin(), c.ids.end());
+    auto const scored = pass.score(all);
+    REQUIRE(scored.size() == all.size() - 1);
+    for (std::size_t k = 0; k < c.ids.size(); ++k)
+      REQUIRE(std::bit_cast<std::uint32_t>(scored[r.prompt.size() - 1 + k]) == std::bit_cast<std::uint32_t>(c.logprobs[k]));
+  }
+}
+
 template <class P> void continuations_share_their_prompt(subject const& s) {
   verbatim::engine<P> engine(s.config());
   std::mt19937 random(5);

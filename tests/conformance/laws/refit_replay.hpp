@@ -9,16 +9,25 @@
 
 namespace laws {
 
+/// Where tensors lie in a bucket, one behind the other, and its bytes.
+struct bucket_table {
+  std::vector<weights::bucket_entry> entries{};
+  std::uint64_t bytes = 0;
+};
+inline bucket_table table_of(std::span<tensor const> from) {
+  bucket_table out;
+  for (tensor const& t : from) {
+    out.entries.push_back({t.name, t.type, t.shape, out.bytes});
+    out.bytes += (t.bytes() + 255) / 256 * 256;
+  }
+  return out;
+}
+
 /// Tensors copied into one piece of a device's memory, as a trainer in the same process has them.
 template <class Executor> class tensors_there {
  public:
   explicit tensors_there(std::span<tensor const> from) {
-    std::vector<weights::bucket_entry> entries;
-    std::uint64_t bytes = 0;
-    for (tensor const& t : from) {
-      entries.push_back({t.name, t.type, t.shape, bytes});
-      bytes += (t.bytes() + 255) / 256 * 256;
-    }
+    auto const [entries, bytes] = table_of(from);
     memory_ = verbatim::cuda::device_array<Executor, std::byte>(bytes);
     verbatim::cuda::staging_array<Executor, std::byte> staged(bytes);
     for (std::size_t i = 0; i < from.size(); ++i) std::memcpy(staged.data() + entries[i].offset, from[i].data, from[i].bytes());
@@ -28,6 +37,8 @@ template <class Executor> class tensors_there {
     tensors_ = weights::tensors_of(entries, memory_.data(), bytes, verbatim::memory_space::device);
   }
   std::span<tensor const> tensors() const { return tensors_; }
+  std::byte* data() const { return memory_.data(); }
+  std::size_t bytes() const { return memory_.bytes(); }
 
  private:
   verbatim::cuda::device_array<Executor, std::byte> memory_;

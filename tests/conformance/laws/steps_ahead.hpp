@@ -13,9 +13,9 @@ namespace laws::steps_ahead {
 using verbatim::completion;
 using verbatim::finish_reason;
 
-/// A model that brings a tokenizer, with a head dimension that devices have.
+/// A model that brings a tokenizer, with a head dimension that devices have. Ids beyond the tokenizer's say nothing.
 template <class P> struct spoken_model : folder {
-  spoken_model() : folder(config_of("llama", random_subject<P>::type(), {.head_dim = device_head_dim(random_subject<P>::type())})) {
+  explicit spoken_model(variant const& v = {}) : folder(config_of("llama", random_subject<P>::type(), with_heads_of(device_head_dim(random_subject<P>::type()), v))) {
     std::filesystem::copy(source_dir() / "examples/models/tiny-chat/tokenizer.json", path() / "tokenizer.json");
   }
 };
@@ -58,6 +58,7 @@ struct requests {
   std::mt19937& random;
   std::vector<token> stem;
   bool by_itself;   ///< the device finishes all of them
+  int vocabulary;
 
   request one(std::deque<std::vector<answer>> const& before, std::deque<request> const& asked) {
     request r;
@@ -70,17 +71,17 @@ struct requests {
       r.prompt.insert(r.prompt.end(), ids.begin(), ids.end());
       r.prompt.resize(std::min<std::size_t>(r.prompt.size(), 50));
     }
-    auto const own = random_ids(random, 1 + below(random, 6), 300);
+    auto const own = random_ids(random, 1 + below(random, 6), vocabulary);
     r.prompt.insert(r.prompt.end(), own.begin(), own.end());
     r.max_tokens = below(random, 8) ? 1 + below(random, 16) : 0;
     r.ignore_eos = true;
     r.sampling.seed = random();
     r.sampling.temperature = 0.25f * float(below(random, 8));
     if (below(random, 4) == 0) r.sampling.top_k = 1 + below(random, 40);
-    if (below(random, 6) == 0) r.forced = random_ids(random, below(random, r.max_tokens + 1), 300);
+    if (below(random, 6) == 0) r.forced = random_ids(random, below(random, r.max_tokens + 1), vocabulary);
     if (r.max_tokens == 0 || below(random, 6) == 0) r.prompt_logprobs = 0;
-    if (below(random, 2)) r.stop_token_ids = random_ids(random, 30, 300);
-    if (below(random, 4) == 0) r.stop = {"e", "ab"};
+    if (below(random, 2)) r.stop_token_ids = random_ids(random, vocabulary / 10, vocabulary);
+    if (below(random, 4) == 0) r.stop = vocabulary < 1000 ? std::vector<std::string>{"e", "ab"} : std::vector<std::string>{"e", "a", "o", "r"};   // few ids are words there
     r.logprobs = verbatim::logprobs_mode(below(random, 3));
     if (by_itself) return r;
     if (below(random, 8) == 0) r.sampling.presence_penalty = 0.5f;
@@ -131,8 +132,8 @@ void check_answer(std::deque<verbatim::engine<P>>& alone_under, std::vector<std:
 }
 
 /// Random schedules give what a request alone gives.
-template <class P> void schedules_give_what_requests_alone_give(int schedules, std::uint32_t seed, counts& n) {
-  spoken_model<P> const model;
+template <class P> void schedules_give_what_requests_alone_give(int schedules, std::uint32_t seed, counts& n, variant const& v = {}) {
+  spoken_model<P> const model(v);
   sets<P> const weight_sets(model.path(), 2);
   std::deque<verbatim::engine<P>> alone_under;
   for (auto const& set : weight_sets.of) alone_under.emplace_back(small(model.path())).refit(weights::borrowed(set.tensors()));
@@ -146,7 +147,7 @@ template <class P> void schedules_give_what_requests_alone_give(int schedules, s
     verbatim::engine<P> engine(config);
     engine.refit(weights::borrowed(weight_sets.of[0].tensors()));
     std::vector<std::size_t> set_of{0, 0};   // by the number of the weights; 0 is what the engine was made with
-    requests make{random, random_ids(random, 40, 300), i % 3 < 2};
+    requests make{random, random_ids(random, 40, v.vocabulary), i % 3 < 2, v.vocabulary};
     std::deque<std::vector<answer>> answers;
     std::deque<request> asked;
     std::vector<verbatim::ticket> tickets;

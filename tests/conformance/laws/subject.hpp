@@ -35,10 +35,11 @@ struct subject {
     return c;
   }
 };
-/// Random weights for a model of `architecture` in P's arithmetic, with heads that P's device has kernels for.
+/// Random weights for a model of `architecture` in P's arithmetic, with heads that P's device has kernels for; otherwise as `v` says.
 template <class P> struct random_subject : folder, subject {
-  explicit random_subject(std::string const& architecture, bool brief = false, bool tied = false)
-      : folder(config_of(architecture, type(), {.head_dim = runs_ahead<P> ? device_head_dim(type()) : 16, .tied = tied})), subject{folder::path(), true, brief} {}
+  explicit random_subject(std::string const& architecture, bool brief = false, bool tied = false) : random_subject(architecture, variant{.tied = tied}, brief) {}
+  random_subject(std::string const& architecture, variant const& v, bool brief = false)
+      : folder(config_of(architecture, type(), with_heads_of(runs_ahead<P> ? device_head_dim(type()) : 16, v))), subject{folder::path(), true, brief} {}
   static std::string type() { return sizeof(typename P::dtype) == 2 ? "bfloat16" : "float32"; }
 };
 /// On a CUDA device under the host executor, or whatever else P's device is.
