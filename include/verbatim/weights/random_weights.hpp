@@ -5,10 +5,8 @@
 // Cost: a few nanoseconds per element, shared by all cores in large tensors, and memory for one tensor at a time: data is valid during the
 // visit only.
 #pragma once
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <thread>
 #include <utility>
 
 #include "verbatim/core/error.hpp"
@@ -24,7 +22,7 @@ class random_weights {
  public:
   /// `threads` (0: one per core) share each tensor of `shared_elements` or more.
   explicit random_weights(model_config config, std::uint64_t seed = 0, std::uint64_t version = 0, unsigned threads = 0)
-      : config_(std::move(config)), seed_(seed), version_(version), threads_(threads ? threads : std::max(1u, std::thread::hardware_concurrency())) {}
+      : config_(std::move(config)), seed_(seed), version_(version), threads_(threads) {}
   static constexpr std::size_t shared_elements = std::size_t(1) << 20;   ///< below, starting threads takes longer than they save
 
   model_config const& config() const noexcept { return config_; }

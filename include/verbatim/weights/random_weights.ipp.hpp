@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <thread>
 
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/tensor.hpp"
@@ -18,9 +19,10 @@ template <class T> void random_weights::fill_as(expected_tensor const& t, std::b
   auto* const values = reinterpret_cast<T*>(out);   // new std::byte[] is aligned for every fundamental type
   auto const count = std::size_t(t.shape.elements());
   if (t.as == role::norm) return std::fill(values, values + count, detail::stored<T>(1.0f));
+  unsigned const threads = count < shared_elements ? 1 : threads_ ? threads_ : std::max(1u, std::thread::hardware_concurrency());
   std::uint64_t const key = detail::key_of(seed_, t.name);
   float const scale = deviation(t);
-  detail::in_ranges(count, count < shared_elements ? 1 : threads_, [&](std::size_t first, std::size_t end) { detail::fill_uniform(values, first, end, key, scale); });
+  detail::in_ranges(count, threads, [&](std::size_t first, std::size_t end) { detail::fill_uniform(values, first, end, key, scale); });
 }
 
 VERBATIM_BODY void random_weights::each(void (*visit)(tensor const&, void*), void* self) const {
