@@ -28,7 +28,7 @@ endif()
 
 # verbatim_build: the same, and what is no template compiled once instead of in every unit that uses it.
 file(GLOB bodies CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/separate/*.cpp")
-add_library(verbatim_separate STATIC ${bodies})
+add_library(verbatim_separate STATIC EXCLUDE_FROM_ALL ${bodies})   # for what links it
 target_compile_definitions(verbatim_separate PUBLIC VERBATIM_SEPARATE_COMPILATION=1)
 target_link_libraries(verbatim_separate PRIVATE verbatim_options PUBLIC verbatim::serve)
 add_library(verbatim_build INTERFACE)

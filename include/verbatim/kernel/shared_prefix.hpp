@@ -37,7 +37,7 @@ inline int find_shared_prefixes(decoding_sequence const* of, int count, int page
     int const leader = members[begin];
     for (end = begin + 1; end < candidates && std::equal(of[leader].pages, of[leader].pages + pages, of[members[end]].pages);) ++end;
     if (end - begin < 2) continue;
-    for (int i = begin; i < end; ++i) leaves_of[members[i]] = leader + 1, members[listed++] = members[i];   // for now: of whose group it is
+    for (int i = begin; i < end; ++i) leaves_of[members[i]] = leader + 1, members[listed++] = members[i];   // until leaves are counted: of whose group it is
   }
   std::sort(members, members + listed, [&](int a, int b) { return leaves_of[a] != leaves_of[b] ? leaves_of[a] < leaves_of[b] : a < b; });
   auto const in_common = [&](decoding_sequence const& a, decoding_sequence const& b) {
