@@ -2,24 +2,14 @@
 // quadratic in the number of keys while parsing and knows no depth limit. Key order is kept (chat templates show it);
 // of duplicate keys the last value wins, at the place of the first, as in Python.
 #pragma once
-#include <cstddef>
-#include <nlohmann/json.hpp>
-#include <span>
 #include <string>
 #include <string_view>
 
 #include "verbatim/core/error.hpp"
 #include "verbatim/core/separate.hpp"
+#include "verbatim/text/json_value.hpp"
 
 namespace verbatim {
-
-using json = nlohmann::ordered_json;
-
-struct json_limits {
-  int depth = 64;                        ///< nesting of arrays and objects
-  std::size_t values = 64'000'000;       ///< all values and keys together
-  std::span<std::string_view const> drop{};   ///< keys whose arrays are read over: they are not kept, nor counted
-};
 
 /// Parses one JSON text (UTF-8, checked). Linear time. Throws error("json", 1) with the byte where it went wrong, error("json", 2)
 /// beyond the limits.

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "verbatim/text/json.hpp"
+#include "verbatim/text/json_value.hpp"
 
 namespace verbatim::detail {
 
