@@ -1,47 +1,78 @@
 #!/usr/bin/env python3
-"""Compiles one program that must not compile. It passes when compilation fails and the first `error:` line holds the sentence
-of the program's `// expect:` comment, with every compiler that is here. With
--DCONTROL the same file must compile (g++), which shows that the misuse, and nothing else, is what fails."""
+"""Compiles programs that must not compile, each FOLDER/*.cpp. One passes when compilation fails and the first `error:` line holds the
+sentence of the program's `// expect:` comment, with every compiler that is here. With -DCONTROL the same file must compile, which shows
+that the misuse, and nothing else, is what fails. What all of them include is compiled once."""
+import concurrent.futures
+import os
+import pathlib
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
+
+ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 
-def compile(compiler, source, include, control):
-    command = [compiler, "-std=c++20", "-fsyntax-only", f"-I{include}", source] + (["-DCONTROL"] if control else [])
-    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                          env={"LC_ALL": "C", "PATH": "/usr/local/bin:/usr/bin:/bin"})
+def run(command):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=ENVIRONMENT)
 
 
-def check(compiler, source, include, sentence, control_too):
-    done = compile(compiler, source, include, control=False)
-    first = next((line for line in done.stdout.splitlines() if re.search(r"\berror: ", line)), "")
-    if done.returncode == 0:
-        return "it compiles"
-    if sentence not in first:
-        return f"first error: {first or done.stdout[:400]}\n  expected:    {sentence}"
-    control = compile(compiler, source, include, control=True) if control_too else None
-    if control and control.returncode != 0:
-        return "with -DCONTROL it does not compile either:\n" + "\n".join(control.stdout.splitlines()[:8])
-    return ""
+class Compiler:
+    """A compiler with `includes` read before each program, as #pragma once allows."""
+
+    def __init__(self, name, include, includes, folder):
+        header = pathlib.Path(folder) / name / "common.hpp"
+        header.parent.mkdir()
+        header.write_text("#pragma once\n" + "".join(f'#include "{i}"\n' for i in includes))
+        options = ["-std=c++20", f"-I{include}"]
+        compiled = f"{header}.{'gch' if name == 'g++' else 'pch'}"
+        done = run([name, *options, "-x", "c++-header", str(header), "-o", compiled])
+        if done.returncode != 0:
+            sys.exit(f"{name}: what the programs include does not compile:\n{done.stdout[:2000]}")
+        use = ["-Winvalid-pch", "-Werror=invalid-pch", "-include", str(header)] if name == "g++" else ["-include-pch", compiled]
+        self.command = [name, *options, *use, "-fsyntax-only"]
+
+    def problem(self, source, sentence):
+        done = run([*self.command, source])
+        first = next((line for line in done.stdout.splitlines() if re.search(r"\berror: ", line)), "")
+        if done.returncode == 0:
+            return "it compiles"
+        if sentence not in first:
+            return f"first error: {first or done.stdout[:400]}\n  expected:    {sentence}"
+        control = run([*self.command, "-DCONTROL", source])
+        if control.returncode != 0:
+            return "with -DCONTROL it does not compile either:\n" + "\n".join(control.stdout.splitlines()[:8])
+        return ""
 
 
 def main():
-    source, include = sys.argv[1:3]
-    text = open(source).read()
-    expect = re.search(r"^// expect: (.+)$", text, re.MULTILINE)
-    if not expect or "CONTROL" not in text:
-        sys.exit(f"{source}: needs a line '// expect: SENTENCE' and a part under #ifdef CONTROL")
-    failed = False
-    for compiler in ("g++", "clang++"):
-        if not shutil.which(compiler):
-            print(f"SKIPPED: no {compiler} here")
-            continue
-        problem = check(compiler, source, include, expect[1].strip(), control_too=compiler == "g++")
-        print(f"{compiler}: {problem or 'as expected'}")
-        failed = failed or bool(problem)
-    return 1 if failed else 0
+    folder, include = sys.argv[1:3]
+    programs = {path: path.read_text() for path in sorted(pathlib.Path(folder).glob("*.cpp"))}
+    if not programs:
+        sys.exit(f"no programs in {folder}")
+    expected = {}
+    for path, text in programs.items():
+        found = re.search(r"^// expect: (.+)$", text, re.MULTILINE)
+        if not found or "CONTROL" not in text:
+            sys.exit(f"{path}: needs a line '// expect: SENTENCE' and a part under #ifdef CONTROL")
+        expected[path] = found[1].strip()
+    includes = sorted({name for text in programs.values() for name in re.findall(r'^#include "([^"]+)"', text, re.MULTILINE)})
+    failed = 0
+    with tempfile.TemporaryDirectory() as place, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        names = [name for name in ("g++", "clang++") if shutil.which(name)]
+        for missing in {"g++", "clang++"} - set(names):
+            print(f"SKIPPED: no {missing} here")
+            if log := os.environ.get("VERBATIM_SKIPS"):
+                with open(log, "a") as file:
+                    file.write(f"compile_fail: no {missing}\n")
+        compilers = list(pool.map(lambda name: Compiler(name, include, includes, place), names))
+        work = [(name, compiler, path) for path in programs for name, compiler in zip(names, compilers)]
+        for (name, _, path), problem in zip(work, pool.map(lambda w: w[1].problem(str(w[2]), expected[w[2]]), work)):
+            print(f"{path.stem}, {name}: {problem or 'as expected'}")
+            failed += bool(problem)
+    print(f"{len(work)} compilations that must fail, {failed} did not as expected")
+    return 1 if failed or not names else 0
 
 
 if __name__ == "__main__":
