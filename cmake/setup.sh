@@ -43,5 +43,5 @@ quietly() {
 configure() {
   mkdir -p "$build_dir"
   cmake --preset release "$@" >"$build_dir/configure.log" 2>&1 || { cat "$build_dir/configure.log" >&2; exit 1; }
-  say "$(grep -o 'CUDA devices: .*' "$build_dir/configure.log")"
+  say "$(grep -o 'CUDA \(devices\|engines\).*' "$build_dir/configure.log")"
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "commands.hpp"
@@ -23,7 +24,7 @@ struct bench_options {
 };
 
 template <class P> void print_json(verbatim::engine<P>& engine, bench_options const& o, verbatim::workload const& w,
-                                   verbatim::machine_limits const& limits, verbatim::measured const& m) {
+                                   verbatim::machine_limits const& limits, double floor_change, verbatim::measured const& m) {
   verbatim::json line{{"model", engine.name()}, {"device", P::device::name}, {"weights", engine.resources().formats.weights != verbatim::weight_format::checkpoint ? verbatim::name_of(engine.resources().formats.weights) : sizeof(typename P::dtype) == 2 ? "bf16" : "f32"},
                       {"kv", verbatim::name_of(engine.resources().formats.kv)}, {"contract", verbatim::name_of(P::contract.level)}, {"threads", engine.resources().threads}, {"batch", w.batch}, {"prompt", w.prompt},
                       {"output", w.output}, {"repetitions", w.repetitions}, {"shared_prompt", o.shared}, {"cached_tokens", m.cached_tokens}, {"prefill_tokens_per_second", m.prefill_tokens_per_second},
@@ -31,6 +32,7 @@ template <class P> void print_json(verbatim::engine<P>& engine, bench_options co
                       {"itl_p50_seconds", m.itl_p50_seconds}, {"itl_p99_seconds", m.itl_p99_seconds}};
   if (limits.read_gb_per_second > 0) {
     line["floor"] = {{"read_gb_per_second", limits.read_gb_per_second}, {"gflop_per_second", limits.gflop_per_second}};
+    line["floor_change"] = floor_change;
     line["prefill_of_floor"] = m.prefill_of_floor;
     line["decode_of_floor"] = m.decode_of_floor;
   }
@@ -41,6 +43,15 @@ std::string percent(double part) {   // 0: the floor was not measured
   char text[32];
   std::snprintf(text, sizeof text, "%.1f%%", 100 * part);
   return part > 0 ? text : "-";
+}
+
+constexpr double unsteady = 0.1;   ///< by how much a machine's limits may change during a row before that is worth a word
+
+std::string apart(verbatim::machine_limits const& before, verbatim::machine_limits const& after) {
+  char text[160];
+  std::snprintf(text, sizeof text, "the limits were %.1f GB/s and %.0f GFLOP/s before, %.1f GB/s and %.0f GFLOP/s after", before.read_gb_per_second,
+                before.gflop_per_second, after.read_gb_per_second, after.gflop_per_second);
+  return text;
 }
 
 /// Tokens of the longest sequence, and by which options.
@@ -65,12 +76,13 @@ template <class P> int bench(verbatim::engine<P>& engine, bench_options const& o
   int const at_once = memory.kv_pages / ((o.prompt + o.output + memory.page_tokens - 1) / memory.page_tokens);
   if (int const most = *std::max_element(o.batch.begin(), o.batch.end()); most > at_once && !o.shared)
     std::fprintf(stderr, "note: the memory for keys and values holds %d of %d such sequences at once, so the others wait; --kv-memory changes that\n", at_once, most);
-  verbatim::machine_limits limits;
-  if (!o.no_floor) {
-    std::fprintf(stderr, "measuring this machine's limits\n");
-    if constexpr (verbatim::cuda::device<typename P::device>) limits = verbatim::measure_gpu_limits();
-    else limits = verbatim::measure_limits<typename P::device, typename P::dtype>(engine.resources().threads);
-  }
+  auto const measure_floor = [&]() -> verbatim::machine_limits {
+    if (o.no_floor) return {};
+    if constexpr (verbatim::cuda::device<typename P::device>) return verbatim::measure_gpu_limits();
+    else return verbatim::measure_limits<typename P::device, typename P::dtype>(engine.resources().threads);
+  };
+  if (!o.no_floor) std::fprintf(stderr, "measuring this machine's limits, now and after each row\n");
+  verbatim::machine_limits limits = measure_floor(), before = limits;   // the best so far, and the last
   if (!o.json) {
     std::printf("%s, %d threads", engine.name().c_str(), engine.resources().threads);
     if (!o.no_floor) std::printf("; machine: %.1f GB/s read, %.0f GFLOP/s", limits.read_gb_per_second, limits.gflop_per_second);
@@ -80,11 +92,17 @@ template <class P> int bench(verbatim::engine<P>& engine, bench_options const& o
   auto const row = [&](verbatim::workload const& w) {
     std::fprintf(stderr, "batch %d, prompts of %d: %d repetitions and one to warm up\n", w.batch, w.prompt, w.repetitions);
     auto const m = verbatim::measure(engine, w, limits);
-    if (o.json) print_json(engine, o, w, limits, m);
+    auto const after = measure_floor();
+    double const changed = verbatim::change(before, after);
+    if (o.json) print_json(engine, o, w, limits, changed, m);
     else std::printf("%6d %7d %7d %14.1f %9s %14.1f %9s %9.2f %9.2f %9.2f\n", w.batch, w.prompt, w.output, m.prefill_tokens_per_second,
                      percent(m.prefill_of_floor).c_str(), m.decode_tokens_per_second, percent(m.decode_of_floor).c_str(), 1e3 * m.ttft_seconds,
                      1e3 * m.itl_p50_seconds, 1e3 * m.itl_p99_seconds);
     std::fflush(stdout);
+    if (changed > unsteady) std::fprintf(stderr, "note: %s; the machine is busy, so this row and its floor say little\n", apart(before, after).c_str());
+    for (auto const& [what, part] : {std::pair{"prefill", m.prefill_of_floor}, {"decode", m.decode_of_floor}})
+      if (part > 1) std::fprintf(stderr, "note: %s is above its floor: the model fits the caches, or the floor was measured while the machine was busy\n", what);
+    before = after, limits = verbatim::best_of(limits, after);
   };
   for (int prompt : o.prefill) row({.batch = 1, .prompt = prompt, .output = 2, .repetitions = o.repetitions, .temperature = o.temperature});
   for (int batch : o.batch)
@@ -102,11 +120,11 @@ int run_bench(int argc, char** argv) {
   o.model.declare_values(options);
   options.numbers("--batch", "N,N,...", o.batch, 1, 4096, "sequences at once");
   options.number("--prompt", "N", o.prompt, 1, 1 << 20, "prompt tokens of each");
-  options.notes("A floor is reading all weights from memory, or the arithmetic: a model that fits the caches may be above 100 %. Decoding is timed while all sequences of the batch decode. Without --chunk-tokens a step takes as many prompt tokens as it has room for, so that this begins soon.");
+  options.notes("A floor is reading all weights from memory, or the arithmetic: a model that fits the caches may be above 100 %. It is measured before the first row and after each; where the two differ by more than a tenth (floor_change of --json), the machine is busy and a note says so. A row is held against the best so far. Decoding is timed while all sequences of the batch decode. Without --chunk-tokens a step takes as many prompt tokens as it has room for, so that this begins soon.");
   options.numbers("--prefill", "N,N,...", o.prefill, 1, 1 << 20, "rows before those: one prompt of so many tokens, and two of output");
   options.number("--output", "N", o.output, 2, 1 << 20, "output tokens of each");
   options.number("--repetitions", "N", o.repetitions, 1, 1000, "medians are over these");
-  options.number("--temperature", "X", o.temperature, 0.0f, 100.0f, "0: greedy");
+  options.number("--temperature", "X", o.temperature, 0.0f, 2.0f, "0: greedy");
   options.flag("--shared-prompt", o.shared, "all sequences have the same prompt");
   options.flag("--no-floor", o.no_floor, "do not measure the machine's limits");
   options.flag("--json", o.json, "one JSON object a line");

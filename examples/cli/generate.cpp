@@ -1,8 +1,10 @@
 // verbatim generate: one prompt or conversation in, its continuation out.
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <limits>
 #include <optional>
 
 #include "commands.hpp"
@@ -16,9 +18,10 @@ struct generate_options {
   cli::model_options model;
   std::string prompt, messages;
   bool json = false, ignore_eos = false;
-  int max_tokens = 128, top_k = -1;
+  int max_tokens = 128;
   long long seed = 0;
-  float temperature = -1, top_p = -1;
+  std::optional<float> temperature, top_p;   // absent: the model's own
+  std::optional<int> top_k;
 };
 
 std::string read_file(std::string const& path) {
@@ -50,9 +53,9 @@ template <class P> int generate_one(verbatim::engine<P>& engine, generate_option
   r.sampling.seed = std::uint64_t(o.seed);
   auto const& d = engine.defaults();
   bool const greedy = d.do_sample && !*d.do_sample;   // the model's own advice
-  r.sampling.temperature = o.temperature >= 0 ? o.temperature : greedy ? 0 : d.temperature.value_or(1.0f);
-  r.sampling.top_p = o.top_p > 0 ? o.top_p : d.top_p.value_or(1.0f);
-  r.sampling.top_k = o.top_k >= 0 ? o.top_k : d.top_k.value_or(0);
+  r.sampling.temperature = o.temperature ? *o.temperature : greedy ? 0 : d.temperature.value_or(1.0f);
+  r.sampling.top_p = o.top_p.value_or(d.top_p.value_or(1.0f));
+  r.sampling.top_k = std::max(0, o.top_k.value_or(d.top_k.value_or(0)));
   auto const done = verbatim::generate(engine, r).front();
   if (!done.error.empty()) throw std::runtime_error(done.error);
   std::string const reason = done.finish == verbatim::finish_reason::stop ? "stop" : "length";
@@ -74,13 +77,14 @@ int run_generate(int argc, char** argv) {
   options.text("--messages", "FILE", o.messages, "JSON: an array of messages, or {\"messages\", \"tools\"} (this or --prompt is required)");
   options.flag("--json", o.json, "print {\"prompt_ids\",\"ids\",\"logprobs\",\"text\",\"finish_reason\"}");
   options.number("--max-tokens", "N", o.max_tokens, 1, 1 << 24, "output tokens at most");
-  options.number("--temperature", "X", o.temperature, -1.0f, 100.0f, "0: greedy; -1: the model's default, else 1");
-  options.number("--top-p", "X", o.top_p, -1.0f, 1.0f, "-1: the model's default, else off");
-  options.number("--top-k", "N", o.top_k, -1, 1 << 24, "0: off; -1: the model's default, else off");
+  options.optional_number("--temperature", "X", o.temperature, 0.0f, 2.0f, "0: greedy; absent: the model's default, else 1");
+  options.optional_number("--top-p", "X", o.top_p, 0.0f, 1.0f, "above 0; 1: off; absent: the model's default, else off");
+  options.optional_number("--top-k", "N", o.top_k, -1, std::numeric_limits<int>::max(), "0 or -1: off; absent: the model's default, else off");
   options.number("--seed", "N", o.seed, 0LL, (1LL << 62), "the same seed gives the same answer");
   options.flag("--ignore-eos", o.ignore_eos, "go on to --max-tokens");
   if (auto code = options.parse(argc, argv)) return *code;
   if (o.prompt.empty() == o.messages.empty()) return options.usage_error("exactly one of --prompt TEXT (not empty) and --messages FILE is needed");
+  if (o.top_p == 0.0f) return options.usage_error("--top-p '0': expected a value above 0, at most 1");
   o.model.max_batch = 1;
   return cli::with_model(o.model, [&](auto& engine) { return generate_one(engine, o); });
 }

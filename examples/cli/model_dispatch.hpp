@@ -2,6 +2,7 @@
 // where a run-time choice (architecture, dtype) becomes a type.
 #pragma once
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "options.hpp"
@@ -42,6 +43,17 @@ struct model_options {
   }
 };
 
+/// The engine, whose complaint about the memory for keys and values then names the option that it came by.
+template <class Engine> Engine made(verbatim::engine_config const& config) {
+  try {
+    return Engine(config);
+  } catch (verbatim::error const& e) {
+    std::string_view const what = e.message(), own = "kv_bytes";
+    if (e.area() != "engine" || e.number() != 9 || what.substr(0, own.size()) != own) throw;
+    throw verbatim::error("engine", 9, "--kv-memory" + std::string(what.substr(own.size())));
+  }
+}
+
 /// Loads the model and calls f(engine). Throws verbatim::error.
 template <class F> int with_model(verbatim::engine_config const& config, model_options const& o, F&& f) {
   auto const want = o.dtype == "bf16" ? verbatim::compute::bf16 : o.dtype == "f32" ? verbatim::compute::f32 : verbatim::compute::checkpoint;
@@ -49,15 +61,15 @@ template <class F> int with_model(verbatim::engine_config const& config, model_o
     if (o.device == "cuda") {
 #if VERBATIM_WITH_CUDA
       if constexpr (sizeof(T) == 2) {
-        verbatim::engine<examples::standard<Model, T, verbatim::cuda::sm90>> engine(config);
+        auto engine = made<verbatim::engine<examples::standard<Model, T, verbatim::cuda::sm90>>>(config);
         return f(engine);
       }
       throw verbatim::error("device", 9, "this program's engines for CUDA devices compute in bf16, and the checkpoint is wider: convert it, or run it on the CPU");
 #else
-      throw verbatim::error("device", 8, "this program was built without CUDA: install the CUDA Toolkit (nvcc), remove the build folder and build again");
+      throw verbatim::error("device", 8, "this program was built without CUDA: install the CUDA Toolkit (nvcc) and build again with -DVERBATIM_CUDA=ON, as ./serve --device cuda does");
 #endif
     }
-    verbatim::engine<examples::standard<Model, T>> engine(config);
+    auto engine = made<verbatim::engine<examples::standard<Model, T>>>(config);
     return f(engine);
   });
 }

@@ -53,6 +53,13 @@ class options {
     return add({std::move(option), std::move(value), std::move(help), std::move(shown),
                 [&out, lowest, highest](std::string_view v) { return read(v, out, lowest, highest); }});
   }
+  /// A number whose absence means something of its own, which `help` says.
+  template <class T>
+  options& optional_number(std::string option, std::string value, std::optional<T>& out, std::type_identity_t<T> lowest,
+                           std::type_identity_t<T> highest, std::string help) {
+    return add({std::move(option), std::move(value), std::move(help), "",
+                [&out, lowest, highest](std::string_view v) { return read(v, out.emplace(), lowest, highest); }});
+  }
   /// Comma-separated numbers: `--batch 1,8,32`.
   template <class T>
   options& numbers(std::string option, std::string value, std::vector<T>& out, std::type_identity_t<T> lowest,
@@ -132,6 +139,9 @@ class options {
     return {};
   }
   static std::string rows(std::vector<declaration> const& list);
+  static std::string row(std::string left, std::string const& right);
+  static std::string wrapped(std::string const& text, std::size_t indent = 0);
+  static constexpr std::size_t columns = 96, help_column = 28;   ///< of --help
 
   std::string name_, about_, notes_;
   std::vector<declaration> declared_, positionals_;
@@ -175,12 +185,33 @@ inline std::optional<int> options::parse(int argc, char** argv) {
 inline std::string options::rows(std::vector<declaration> const& list) {
   std::string out;
   for (auto const& d : list) {
-    std::string left = "  " + d.option + (d.option.empty() || d.value.empty() ? "" : " ") + d.value;
-    left.resize(std::max<std::size_t>(left.size() + 2, 28), ' ');
     std::string right = d.help;
     if (d.required) right += " (required)";
     else if (!d.initial.empty()) right += " [" + d.initial + "]";
-    out += left + right + "\n";
+    out += row("  " + d.option + (d.option.empty() || d.value.empty() ? "" : " ") + d.value, right);
+  }
+  return out;
+}
+
+/// What is too wide for the left column has a line of its own.
+inline std::string options::row(std::string left, std::string const& right) {
+  if (left.size() + 2 > help_column) left += "\n" + std::string(help_column, ' ');
+  else left.resize(help_column, ' ');
+  return left + wrapped(right, help_column) + "\n";
+}
+
+/// Breaks lines at spaces; all but the first begin with `indent` spaces. Lines of `text` stay lines.
+inline std::string options::wrapped(std::string const& text, std::size_t indent) {
+  std::string out;
+  std::size_t width = indent;
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t const end = std::min(text.find_first_of(" \n", at), text.size());
+    bool const begins = out.empty() || out.back() == '\n' || width == indent;
+    if (!begins && width + 1 + end - at > columns) out += "\n" + std::string(indent, ' '), width = indent;
+    else if (!begins) out += ' ', ++width;
+    out.append(text, at, end - at), width += end - at;
+    if (end < text.size() && text[end] == '\n') out += "\n" + std::string(indent, ' '), width = indent;
+    at = end + 1;
   }
   return out;
 }
@@ -190,10 +221,10 @@ inline std::string options::help() const {
   for (auto const& d : declared_)
     if (d.required) out += " " + d.option + " " + d.value;
   for (auto const& d : positionals_) out += d.required ? " " + d.value : " [" + d.value + "]";
-  out += " [options]\n\n" + about_ + "\n";
+  out += " [options]\n\n" + wrapped(about_) + "\n";
   if (!positionals_.empty()) out += "\nArguments:\n" + rows(positionals_);
-  out += "\nOptions:\n" + rows(declared_) + "  --help                    this text\n";
-  if (!notes_.empty()) out += "\n" + notes_ + "\n";
+  out += "\nOptions:\n" + rows(declared_) + row("  --help", "this text");
+  if (!notes_.empty()) out += "\n" + wrapped(notes_) + "\n";
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "commands.hpp"
+#include "json_lines.hpp"
 #include "options.hpp"
 #include "verbatim/text/jinja/template.hpp"
 
@@ -42,20 +43,12 @@ int run_render(int argc, char** argv) {
   std::tm time = verbatim::jinja::local_now();
   if (!now.empty() && !read_time(now, time)) return o.usage_error("--now: expected YYYY-MM-DDTHH:MM:SS");
   std::ifstream in(path, std::ios::binary);
-  if (!in || in.peek() == std::ifstream::traits_type::eof()) {
-    std::fprintf(stderr, "%s: expected a file with a template, which can be read\n", path.c_str());
-    return cli::failure;
-  }
+  if (!in || in.peek() == std::ifstream::traits_type::eof()) throw verbatim::error("usage", 1, path + ": a file with a template expected, and nothing can be read there");
   verbatim::jinja::source_template const chat(std::string{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()});
-  std::size_t number = 0;
-  for (std::string line; std::getline(std::cin, line);) {
-    ++number;
-    if (line.empty()) continue;
-    verbatim::json record = verbatim::parse_json(line), out = verbatim::json::object();
-    if (!record.is_object() || !record.contains("context") || !record["context"].is_object()) {
-      std::fprintf(stderr, "line %zu: an object with an object \"context\" expected\n", number);
-      return cli::failure;
-    }
+  cli::each_json_line([&](verbatim::json& record, std::size_t number) {
+    verbatim::json out = verbatim::json::object();
+    if (!record.is_object() || !record.contains("context") || !record["context"].is_object())
+      cli::refuse_line(number, "an object with an object \"context\" expected");
     verbatim::json& context = record["context"];
     for (auto const& [name, token] : {std::pair{"bos_token", &bos}, {"eos_token", &eos}, {"pad_token", &pad}, {"unk_token", &unk}})
       if (!token->empty() && !context.contains(name)) context[name] = *token;
@@ -66,6 +59,6 @@ int run_render(int argc, char** argv) {
       out["error"] = e.what();
     }
     std::cout << verbatim::dump_json(out) << '\n';
-  }
-  return cli::success;
+  });
+  return std::cout.flush() ? cli::success : cli::failure;
 }

@@ -1,13 +1,12 @@
 // verbatim tokenize: texts to token ids, as JSON lines.
-#include <cstdio>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "commands.hpp"
+#include "json_lines.hpp"
 #include "options.hpp"
 #include "verbatim/text/bpe.hpp"
-#include "verbatim/text/json.hpp"
 
 int run_tokenize(int argc, char** argv) {
   std::string path;
@@ -19,15 +18,8 @@ int run_tokenize(int argc, char** argv) {
   if (auto code = o.parse(argc, argv)) return *code;
   auto const tokenizer = verbatim::bpe::load(path);
   std::vector<verbatim::token> ids;
-  std::size_t number = 0;
-  for (std::string line; std::getline(std::cin, line);) {
-    ++number;
-    if (line.empty()) continue;
-    verbatim::json const in = verbatim::parse_json(line);
-    if (!in.is_object() || !in.contains("text") || !in["text"].is_string()) {
-      std::fprintf(stderr, "line %zu: an object with a string \"text\" expected\n", number);
-      return cli::failure;
-    }
+  cli::each_json_line([&](verbatim::json const& in, std::size_t number) {
+    if (!in.is_object() || !in.contains("text") || !in["text"].is_string()) cli::refuse_line(number, "an object with a string \"text\" expected");
     ids.clear();
     auto const& text = in["text"].get_ref<std::string const&>();
     if (special) tokenizer.encode_with_special(text, ids);
@@ -36,6 +28,6 @@ int run_tokenize(int argc, char** argv) {
     if (in.contains("name")) out["name"] = in["name"];
     out["ids"] = ids;
     std::cout << verbatim::dump_json(out) << '\n';
-  }
+  });
   return std::cout.flush() ? cli::success : cli::failure;
 }

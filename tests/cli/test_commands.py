@@ -65,6 +65,7 @@ for source in (("--model", MODEL), ("--random-weights", MODEL / "config.json")):
     rows = run("bench", *source, "--prompt", 16, "--output", 4, "--batch", "1,2", "--repetitions", 1, "--json")
     expect(f"bench {source[0]} measures every batch", [r["batch"] for r in rows] == [1, 2] and
            all(r["decode_tokens_per_second"] > 0 and 0 < r["decode_of_floor"] for r in rows))
+    expect(f"bench {source[0]} says how far the machine's limits changed beside each row", all(0 <= r["floor_change"] < 1 for r in rows))
     rows = run("bench", *source, "--prefill", "136,72", "--prompt", 16, "--output", 4, "--batch", 2, "--repetitions", 1, "--no-floor", "--json")
     expect(f"bench {source[0]} measures prompts alone first", [(r["batch"], r["prompt"], r["output"]) for r in rows] == [(1, 136, 2), (1, 72, 2), (2, 16, 4)])
     expect(f"bench {source[0]} computes every prompt", [r["cached_tokens"] for r in rows] == [0, 0, 0])
@@ -72,6 +73,7 @@ own = json.loads((MODEL / "config.json").read_text())["max_position_embeddings"]
 for options, what in ((("--prompt", own, "--output", 8), f"--prompt {own} and --output 8 are {own + 8} tokens a sequence; the model was made for {own}"),
                       (("--prefill", own), f"--prefill {own} and its 2 of output are {own + 2} tokens a sequence; the model was made for {own}"),
                       (("--context", 100), "--prompt 128 and --output 128 are 256 tokens a sequence; --context allows 100. Lower them, or raise --context"),
+                      (("--kv-memory", "0.000001"), "[verbatim.engine.9] --kv-memory: one page of the KV cache needs "),
                       (("--kv-memory", "0.0002"), "tokens a sequence; the memory for keys and values holds ")):
     done = subprocess.run([BINARY, "bench", "--model", MODEL, *map(str, options)], capture_output=True, text=True, timeout=300)
     expect(f"bench {options[0]} {options[1]} is refused with numbers, before anything is measured",

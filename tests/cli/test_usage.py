@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """The command-line program's manners: help from every subcommand, exit codes 0, 1 and 2, errors on standard error."""
 import os
+import pathlib
 import subprocess
 import sys
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = os.environ["VERBATIM_BINARY"]
 problems = []
 
@@ -29,7 +31,9 @@ usage = expect(0, "--help", out="Usage: verbatim COMMAND")
 for command in commands:
     if f"  {command}" not in usage:
         problems.append(f"--help does not list {command}")
-    expect(0, command, "--help", out=f"Usage: verbatim {command}")
+    long = [line for line in expect(0, command, "--help", out=f"Usage: verbatim {command}").splitlines()[1:] if len(line) > 100]
+    if long:
+        problems.append(f"verbatim {command} --help has lines of more than 100 columns:\n  " + "\n  ".join(long))
     expect(2, command, "--no-such-option", err="unknown option '--no-such-option'")
 expect(0, "--version", out="verbatim ")
 expect(2, err="Usage: verbatim COMMAND")
@@ -45,11 +49,18 @@ for command, option in required.items():
     if len(lines) != 1 or not lines[0].endswith("(required)"):
         problems.append(f"verbatim {command} --help does not say that {option} is required")
 for command in ("bench", "generate"):   # one of two
-    if expect(0, command, "--help").count(" is required)") != 2:
+    if " ".join(expect(0, command, "--help").split()).count(" is required)") != 2:
         problems.append(f"verbatim {command} --help does not say that one of two options is required")
 expect(2, "bench", err="exactly one of --model DIR and --random-weights CONFIG.json is needed")
 expect(2, "generate", "--model", "/nonexistent", err="exactly one of --prompt TEXT (not empty) and --messages FILE is needed")
 expect(2, "generate", "--model", "/nonexistent", "--prompt", "x", "--max-tokens", "many", err="expected an integer")
+for option, value, wrong in (("--temperature", "-0.5", "expected a value from 0 to 2"), ("--temperature", "2.5", "expected a value from 0 to 2"),
+                             ("--temperature", "nan", "expected a"), ("--top-p", "0", "expected a value above 0"), ("--top-p", "-1", "expected a value from 0 to 1"),
+                             ("--top-p", "1.5", "expected a value from 0 to 1"), ("--top-k", "-2", "expected a value from -1")):   # as over HTTP
+    expect(2, "generate", "--model", "/nonexistent", "--prompt", "x", option, value, err=f"{option} '{value}': {wrong}")
+expect(2, "bench", "--model", "/nonexistent", "--temperature", "2.5", err="expected a value from 0 to 2")
+expect(1, "inspect", "--model", str(ROOT / "README.md"),
+       err="README.md is neither a model folder in Hugging Face layout nor its config.json")
 expect(1, "inspect", "--model", "/nonexistent/model",
        err="[verbatim.config.1] /nonexistent/model: no such file; a model folder in Hugging Face layout is expected: config.json")
 expect(1, "serve", "--model", "/nonexistent", "--address", "0.0.0.0", err="--api-key KEY")
@@ -57,6 +68,17 @@ expect(1, "serve", "--model", "/nonexistent", "--address", "0.0.0.0", err="--all
 expect(1, "serve", "--try", "--model", "/nonexistent", err="[verbatim.config.1]")
 expect(2, "serve", "--try", "--model", "/nonexistent", "--no-such-option")   # and nothing on standard output
 expect(1, "tokenize", "--tokenizer", "/nonexistent/tokenizer.json", err="/nonexistent/tokenizer.json")
+expect(1, "render", "--template", "/nonexistent/template", err="[verbatim.usage.1] /nonexistent/template: ")
+tiny = ROOT / "examples" / "models" / "tiny-chat"
+for command, source, line in (("tokenize", ("--tokenizer", tiny), '{"ids": [1]}'), ("detokenize", ("--tokenizer", tiny), '{"text": "x"}'),
+                              ("detokenize", ("--tokenizer", tiny), '{"ids": ["1"]}'), ("detokenize", ("--tokenizer", tiny), '{"ids": [1.5]}'),
+                              ("render", ("--template", tiny / "chat_template.jinja"), '{"context": 1}')):
+    expect(1, command, *map(str, source), err="[verbatim.usage.3] line 3: ", stdin="\n\n" + line + "\n")
+    expect(1, command, *map(str, source), err="[verbatim.usage.3] line 1: not valid JSON", stdin="{\n")
+for beyond in ("1000000", "-1", "4294967296", "18446744073709551615"):
+    out = expect(1, "detokenize", "--tokenizer", str(tiny), err="[verbatim.usage.5] line 2: token ids below ", stdin='{"ids": [5]}\n{"ids": [5, ' + beyond + "]}\n")
+    if len(out.splitlines()) != 1 or '"text"' not in out:
+        problems.append(f"verbatim detokenize: one line expected before the one with {beyond}, {out!r} found")
 
 print(f"{len(commands)} subcommands")
 print("\n".join(problems))

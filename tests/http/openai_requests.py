@@ -46,6 +46,9 @@ def tools():
     refused(422, "messages.1.tool_calls.0.function.arguments", model=name, messages=with_arguments(5))
     broken = {"messages": with_arguments("{"), "max_tokens": 1, "model": name}   # what a model wrote: rendered as an empty object
     same(http.post(options.url + "/chat/completions", json=broken).status_code, 200)
+    empty = http.post(options.url + "/chat/completions", content=b"", headers={"Content-Type": "application/json"})
+    same((empty.status_code, empty.json()["error"]["code"]), (400, "invalid_json"))
+    same(empty.json()["error"]["message"].startswith("the body is empty"), True)
 
 
 @test

@@ -278,6 +278,44 @@ TEST_CASE("schedule/first_come: a short prompt need not wait for long ones, one 
   CHECK((b.run[1].tokens == 36 && b.run[2].id == 6 && b.run[2].tokens == 12));
 }
 
+TEST_CASE("schedule/first_come: rows for a short prompt that finds no pages go to one that runs, the shorter one first") {
+  batch b;
+  b.limits = {512, 8, 20, 16, 48};   // 20 pages are free, and the long one still needs hundreds
+  std::vector<running> r{{1, 100, 99, 7}, {2, 16384, 480, 30}, {6, 100, 16, 7}};
+  std::vector<waiting> const w{{3, 8, 0, 0}};
+  first_come{}(w, r, b);
+  CHECK((b.admit.empty() && b.passed.empty()));
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[1].id == 2 && b.run[1].tokens == 40 && b.run[2].id == 6 && b.run[2].tokens == 8));
+  r.pop_back();   // nobody else: all rows are the long one's
+  first_come{}(w, r, b);
+  CHECK(b.admit.empty());
+  REQUIRE(b.run.size() == 2);
+  CHECK((b.run[1].id == 2 && b.run[1].tokens == 48));
+}
+
+TEST_CASE("schedule/first_come: one short prompt goes along in a step, and more than one over the steps, the shorter first") {
+  batch b;
+  b.limits = {512, 8, 4000, 16, 48};
+  std::vector<running> r{{1, 100, 99, 7}, {2, 16384, 480, 30}};
+  std::vector<waiting> w{{3, 30, 0, 0}, {4, 10, 0, 0}};
+  first_come{}(w, r, b);
+  CHECK(b.admit == std::vector<std::uint32_t>{3});
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[1].tokens == 36 && b.run[2].id == 3 && b.run[2].tokens == 12));
+  r[1].computed += 36, r.push_back({3, 30, 12, 1}), w.erase(w.begin());
+  first_come{}(w, r, b);   // the next one is the head now, and shorter than what is left of the other
+  CHECK(b.admit == std::vector<std::uint32_t>{4});
+  CHECK(b.passed.empty());
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[1].id == 2 && b.run[1].tokens == 38 && b.run[2].id == 4 && b.run[2].tokens == 10));
+  w = {{5, 20, 0, 0}};   // longer than that: first the other comes to its end
+  first_come{}(w, r, b);
+  CHECK(b.admit.empty());
+  REQUIRE(b.run.size() == 3);
+  CHECK((b.run[1].tokens == 36 && b.run[2].id == 3 && b.run[2].tokens == 12));
+}
+
 TEST_CASE("schedule/first_come: an endless stream of short prompts keeps nobody out, whether they wait for room or for rows") {
   struct each { int tokens, target, computed = 0, passed = 0; };
   auto const pages = [](int n) { return (n + 15) / 16; };

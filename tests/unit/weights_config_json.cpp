@@ -166,6 +166,9 @@ TEST_CASE("config_json: sizes are present, bounded and consistent") {
   CHECK(has(thrown([] { parse_config("[]", "c"); }), "config.2"));
   CHECK(has(thrown([] { parse_config(std::string(1000, '['), "c"); }), "nested too deeply"));
   CHECK(has(thrown([] { read_config("/nonexistent"); }), "config.1"));
+  std::string const no_model = thrown([] { read_config(VERBATIM_SOURCE_DIR "/README.md"); });
+  CHECK(has(no_model, "config.2"));
+  CHECK(has(no_model, "README.md is neither a model folder in Hugging Face layout nor its config.json: not valid JSON"));
 }
 
 TEST_CASE("config_json: generation defaults and whose eos counts") {

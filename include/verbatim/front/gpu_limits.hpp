@@ -2,7 +2,7 @@
 // caches hold, and cuBLASLt's bf16 product of large random matrices. Cost: about 0.5 s and 3 GiB of device memory.
 #pragma once
 #include "verbatim/backend/cuda/gpu_rates.hpp"
-#include "verbatim/front/measure.hpp"
+#include "verbatim/front/machine_limits.hpp"
 
 namespace verbatim {
 

@@ -11,7 +11,7 @@
 
 #include "verbatim/backend/cpu/mac.hpp"
 #include "verbatim/core/bf16.hpp"
-#include "verbatim/front/measure.hpp"
+#include "verbatim/front/machine_limits.hpp"
 #include "verbatim/weights/bandwidth.hpp"
 
 namespace verbatim {

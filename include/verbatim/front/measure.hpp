@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "verbatim/engine/engine.hpp"
+#include "verbatim/front/machine_limits.hpp"
 #include "verbatim/front/timeline.hpp"
 #include "verbatim/weights/floors.hpp"
 
@@ -21,11 +22,6 @@ struct workload {
   bool shared_prompt = false;
   float temperature = 0;      ///< 0: greedy
   std::uint64_t seed = 1;
-};
-
-/// What the machine can do at most, measured the same day (e.g. by benchmarks/limits.hpp). Zero: not measured.
-struct machine_limits {
-  double read_gb_per_second = 0, gflop_per_second = 0;
 };
 
 namespace detail {

@@ -2,7 +2,7 @@
 // 1. Every running sequence that decodes gets its token, so prefill never delays decoding (limits.tokens > limits.sequences).
 // 2. Beside decoding at most limits.chunk rows are for prompts, so that the next token is not far. Prefill of running sequences goes on
 //    in order of admission; what rows are left starts waiting ones in queue order. Where the first prompt takes longer than this step, a
-//    quarter of the rows is for a much shorter one, running or waiting: the long one takes a third longer at most.
+//    quarter of the rows is for a much shorter one, running or waiting (see short_prompt): the long one takes a third longer at most.
 // 3. A waiting sequence is admitted when all of its pages fit beside what running prefills still need, with one spare page for every four
 //    running ones. One that waits, for room or for rows, is passed by most_passed shorter ones; then those behind it wait, so nothing
 //    starves.
@@ -72,8 +72,10 @@ struct first_come {
   }
 
   /// What goes along with the first prompt: so many rows for the waiting sequence of index `queued` if there is one, else for the running
-  /// one of index `index`. Those that go along past others are together a quarter of what the first one has left, and few: so it is soon
-  /// the others' turn.
+  /// one of index `index`. In one step that is one: the shortest that runs, or the first in the queue that is shorter still. Over the steps
+  /// more than one may be under way, and that is meant, for each is short: the head of the queue always may, as it passes nobody who waits;
+  /// one further back only while all that go along are together less than a quarter of what the first one has left, so it is soon the
+  /// others' turn. Where the queued one finds no room of pages, its rows are the running ones': first that of `index`, then the others in order.
   struct short_prompt {
     static constexpr std::size_t none = ~std::size_t{};
     std::size_t index = none, queued = none;

@@ -163,7 +163,14 @@ VERBATIM_BODY model_config parse_config(std::string_view text, std::string const
 
 VERBATIM_BODY model_description read_config(std::filesystem::path const& path) {
   auto const file = weights::detail::config_file_in(path);
-  model_description out{parse_config(weights::mapped_file(file).text(), file.string()), {}};
+  model_description out;
+  try {
+    out.config = parse_config(weights::mapped_file(file).text(), file.string());
+  } catch (error const& e) {
+    if (file != path || e.area() != "config" || e.number() != 2) throw;   // a file was given, and it is no configuration
+    std::string_view const why = e.message();
+    throw error("config", 2, file.string() + " is neither a model folder in Hugging Face layout nor its config.json" + std::string(why.substr(file.string().size())));
+  }
   auto const generation = path / "generation_config.json";
   std::error_code ignored;
   if (file == path || !std::filesystem::exists(generation, ignored)) return out;

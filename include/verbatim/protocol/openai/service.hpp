@@ -99,6 +99,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
         to->on_beat([this] { control_.tick(); });
         return control_.work(to->asked(), [to](http_response r) { to->respond(std::move(r)); });
       }
+      if (to->asked().body.empty()) return refuse(*to, {400, "the body is empty: a JSON object is expected", "", "invalid_json"});
       json const body = parse_json(to->asked().body, {.depth = 64, .values = options_.bounds.max_values, .drop = unread});
       to->asked().body = std::string();
       if (!body.is_object()) return refuse(*to, {400, "the body must be a JSON object", "", "invalid_json"});
