@@ -1,4 +1,3 @@
-// registers: 168
 #include "verbatim/kernel/merge_attention.hpp"
 
 #include "launch.cuh"

@@ -1,4 +1,3 @@
-// registers: 96
 #include "verbatim/kernel/copy_pages.hpp"
 #include "verbatim/kernel/rms_norm.hpp"
 #include "verbatim/kernel/rope_append.hpp"
