@@ -1,5 +1,4 @@
-// registers: 168
-#include "verbatim/kernel/attention.hpp"
+#include "verbatim/kernel/merge_attention.hpp"
 
 #include "launch.cuh"
 

@@ -1,4 +1,3 @@
-// registers: 32
 #include "verbatim/kernel/convert.hpp"
 
 #include "launch.cuh"

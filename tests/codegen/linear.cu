@@ -1,4 +1,3 @@
-// registers: 128
 #include "verbatim/kernel/linear.hpp"
 
 #include "launch.cuh"

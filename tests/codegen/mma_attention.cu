@@ -1,4 +1,3 @@
-// registers: 248
 // contains: mma.sync.aligned.m16n8k16, cp.async.cg
 #include "verbatim/kernel/mma_attention_shared.hpp"
 

@@ -1,4 +1,4 @@
-// registers: 96
+#include "verbatim/kernel/copy_pages.hpp"
 #include "verbatim/kernel/rms_norm.hpp"
 #include "verbatim/kernel/rope_append.hpp"
 #include "verbatim/kernel/rowwise.hpp"
@@ -20,3 +20,5 @@ VERBATIM_ENTRY(64, rope_table_params<bf16>);
 VERBATIM_ENTRY(64, rope_table_params<float>);
 VERBATIM_ENTRY(128, rope_append_params<bf16>);
 VERBATIM_ENTRY(128, rope_append_params<float>);
+VERBATIM_ENTRY(256, copy_pages<bf16>);
+VERBATIM_ENTRY(256, copy_pages<float>);

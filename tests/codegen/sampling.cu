@@ -1,4 +1,3 @@
-// registers: 128
 #include "verbatim/kernel/sampling.hpp"
 
 #include "launch.cuh"

@@ -1,4 +1,3 @@
-// registers: 255
 // contains: wgmma.mma_async, cp.async.bulk, mbarrier.try_wait, griddepcontrol, setmaxnreg
 #include "verbatim/kernel/sm90/merge.hpp"
 

@@ -1,4 +1,3 @@
-// registers: 168
 // contains: m64n8k16, m64n16k16, m64n32k16, m64n64k16, m64n128k16, m64n256k16, wgmma.fence, wgmma.commit_group, wgmma.wait_group, fence.proxy.async
 #include "verbatim/simt/cuda_sm90.cuh"
 

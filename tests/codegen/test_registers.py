@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Compiles every tests/codegen/*.cu for sm_90a and reads what ptxas says: no spills, registers within the unit's budget (its first
-line), a compile within SECONDS, instructions that its second line asks for ("// contains: a, b"), no complaint about wgmma, and in each
+"""Compiles every tests/codegen/*.cu for sm_90a and reads what ptxas says: no spills, no stack frames, registers within each kernel's
+budget (budgets.py), a compile within SECONDS, instructions that its first line asks for ("// contains: a, b"), no complaint about wgmma, and in each
 kernel that is launched to overlap the wait for the launch before. The machine code must not depend on -fmad: every fused multiply-add is written out, so that no
 compiler decides where sums are rounded. Prints a line per kernel and the seconds of each unit. Without nvcc it skips, and says so; it says
 nothing about what runs on a GPU."""
@@ -15,6 +15,9 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+import budgets  # noqa: E402
+
 INCLUDE = HERE.parents[1] / "include"
 SECONDS = 90
 FORBIDDEN_SYSTEM = ("iostream", "functional", "regex", "filesystem")   # nvcc sees plain data and kernels only
@@ -22,7 +25,7 @@ ENTRY = re.compile(r"Compiling entry function '([^']+)'")
 SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 REGISTERS = re.compile(r"Used (\d+) registers")
 WGMMA = re.compile(r"\(C75\d\d\)[^\n]*")   # products that ptxas serialises, fences that it adds, setmaxnreg that it ignores
-CONTAINS = re.compile(r"[^\n]*\n// contains: ([^\n]+)")
+CONTAINS = re.compile(r"// contains: ([^\n]+)")
 
 
 def find_nvcc():
@@ -50,18 +53,19 @@ def kernels_of(log):
     return found
 
 
-def problems_of(unit, kernels, budget, seconds):
-    problems = [f"{unit}: {name} spills {spilled} bytes" for name, _, _, spilled in kernels if spilled]
-    problems += [f"{unit}: {name} needs {used} registers, the budget is {budget}" for name, used, _, _ in kernels if used > budget]
+def problems_of(unit, kernels, seconds):
+    """And the rows of budgets.py that the unit's kernels met."""
+    wrong, met = budgets.over_budget(kernels)
+    problems = [f"{unit}: {what}" for what in wrong]
     if not kernels:
         problems.append(f"{unit}: ptxas names no kernel")
     if seconds > SECONDS:
         problems.append(f"{unit}: {seconds:.0f} s to compile, at most {SECONDS}")
-    return problems
+    return problems, met
 
 
 def missing(text, ptx):
-    """Instructions that a unit's second line asks for and its PTX lacks."""
+    """Instructions that a unit's first line asks for and its PTX lacks."""
     asked = CONTAINS.match(text)
     return [name for name in asked[1].split(", ") if name not in ptx] if asked else []
 
@@ -113,18 +117,19 @@ def check_itself():
     log = ("ptxas info    : Compiling entry function 'f' for 'sm_90a'\nptxas info    : Function properties for f\n"
            "    16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads\nptxas info    : Used 40 registers, 8 bytes cmem[0]\n")
     assert kernels_of(log) == [("f", 40, 16, 12)]
-    assert len(problems_of("u", kernels_of(log), 39, 91)) == 3
+    assert len(problems_of("u", kernels_of(log), SECONDS + 1)[0]) == 4   # a spill, a stack frame, no budget, and the time
+    budgets.check_itself()
     assert WGMMA.findall("ptxas info : (C7510) Potential Performance Loss: wgmma.mma_async instructions are serialized\n" + log) and not WGMMA.findall(log)
-    assert CONTAINS.match("// registers: 1\n// contains: a, b.c\n")[1] == "a, b.c" and not CONTAINS.match("// registers: 1\n#include\n")
+    assert CONTAINS.match("// contains: a, b.c\n")[1] == "a, b.c" and not CONTAINS.match("#include\n// contains: a\n")
     waits = "griddepcontrol.launch_dependents; griddepcontrol.wait;"
     ptx = f".entry _ZN4cuda5entryIA(x) {{}} .entry _ZN4cuda5entryIB(x) {{ {waits} }} .entry other(x) {{}}"
-    assert missing("// registers: 1\n// contains: mma, other\n", ptx) == ["mma"] and len(rash(ptx)) == 1
-    assert problems_of("u", [], 39, 1) and not problems_of("u", [("f", 39, 0, 0)], 39, 1)
+    assert missing("// contains: mma, other\n", ptx) == ["mma"] and len(rash(ptx)) == 1
+    assert problems_of("u", [], 1)[0] and not problems_of("u", [("sample_sums", 64, 0, 0)], 1)[0]
 
 
 def main():
     check_itself()
-    nvcc, units, problems, total = find_nvcc(), sorted(HERE.glob("*.cu")), [], 0
+    nvcc, units, problems, total, met = find_nvcc(), sorted(HERE.glob("*.cu")), [], 0, set()
     if not nvcc:
         reason = f"code generation of {len(units)} units: no nvcc"
         print(f"SKIPPED: {reason}")
@@ -134,7 +139,6 @@ def main():
         return 77
     check_contraction(nvcc)
     for unit in units:
-        budget = int(re.match(r"// registers: (\d+)", unit.read_text())[1])
         with tempfile.TemporaryDirectory() as folder:
             start = time.monotonic()
             done = subprocess.run([nvcc, "-arch=sm_90a", "-std=c++20", "-cubin", "-Xptxas", "-v", "-Werror", "all-warnings",
@@ -153,12 +157,16 @@ def main():
         problems += [f"{unit.name}: no {name} in its PTX" for name in missing(unit.read_text(), ptx)]
         problems += [f"{unit.name}: {name} does not wait for the launch before, or is waited for to its end" for name in rash(ptx)]
         total += len(kernels)
-        print(f"{unit.name}: {seconds:.1f} s, budget {budget} registers")
+        print(f"{unit.name}: {seconds:.1f} s")
         for name, used, stack, spilled in kernels:
-            print(f"  {used:4d} registers {stack:4d} stack {spilled:4d} spilled  {name}")
-        problems += problems_of(unit.name, kernels, budget, seconds)
+            found = budgets.budget_of(name)
+            print(f"  {used:4d} registers of {found[1] if found else '?'} {stack:4d} stack {spilled:4d} spilled  {name}")
+        wrong, rows = problems_of(unit.name, kernels, seconds)
+        problems += wrong
+        met |= rows
         problems += [f"{unit.name}: nvcc sees {path}" for path in seen
                      if "nlohmann" in path or "boost/" in path or pathlib.PurePath(path).name in FORBIDDEN_SYSTEM]
+    problems += budgets.unmet(met)
     print(f"{total} kernels in {len(units)} units")
     print("\n".join(problems))
     return 1 if problems or not total else 0

@@ -181,3 +181,22 @@ TEST_CASE("device steps: the key of a graph is all numbers of a shape, in full")
     keys.push_back(other.key());
   }
 }
+
+TEST_CASE("device steps: pages that forks go on to fill are copied by one launch, and hold what they were copied from") {
+  steps s;
+  s.device->forward(s.next(0, prompt, prompts(s.c.vocabulary)));
+  auto const go_on = [&] {
+    auto const logits = s.device->forward(s.next(prompt, 1, {1, 2, 3}));
+    return std::vector<float>(logits.data, logits.data + std::size_t(logits.rows) * logits.stride);
+  };
+  auto const expected = go_on();
+  counting::n = {};
+  s.device->backend().copy_pages(std::vector<kernel::page_pair>{{0, 6}, {2, 7}, {6, 1}});
+  CHECK(counting::n == traffic{.launches = 1});
+  s.device->backend().copy_pages(std::vector<kernel::page_pair>());
+  CHECK(counting::n == traffic{.launches = 1});
+  s.pages[0][0] = 1, s.pages[1][0] = 7;   // the copy of a copy, and a copy
+  CHECK(go_on() == expected);
+  s.pages[0][0] = 7;
+  CHECK_FALSE(go_on() == expected);
+}

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "launches.hpp"
+#include "verbatim/kernel/merge_attention.hpp"
 #include "verbatim/kernel/mma_attention.hpp"
 #include "verbatim/kernel/rope_append.hpp"
 #include "verbatim/kernel/sm90/merge.hpp"

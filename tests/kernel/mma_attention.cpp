@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "launches.hpp"
+#include "verbatim/kernel/merge_attention.hpp"
 #include "verbatim/kernel/mma_attention_shared.hpp"
 
 using namespace verbatim;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "launches.hpp"
-#include "verbatim/kernel/attention.hpp"
+#include "verbatim/kernel/merge_attention.hpp"
 
 using namespace verbatim;
 using namespace verbatim::kernel;

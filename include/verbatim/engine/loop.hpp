@@ -218,7 +218,9 @@ template <class P> class loop {
   /// Hands the packed step to the backend.
   void start(flight_type& f) {
     auto& book = roster_.book();
-    for (auto const& copy : book.copies()) parts_->model->backend().copy_page(copy.from, copy.to);
+    auto& backend = parts_->model->backend();
+    if constexpr (requires { backend.copy_pages(book.copies()); }) backend.copy_pages(book.copies());
+    else for (auto const& copy : book.copies()) backend.copy_page(copy.from, copy.to);
     book.copies_done();
     if constexpr (backend_samples) {
       f.by_itself = std::none_of(f.wanted.begin(), f.wanted.end(), [](auto const& w) { return w.wanted == kernel::sampling_row::what::nothing; });

@@ -1,5 +1,5 @@
-// Attention over paged keys and values. Decode: `split_attention`, one block per leaf, then `merge_attention` in ascending leaf
-// order. Prefill: `row_attention`, one block per few queries, which visits the leaves itself and merges them in the same way. Both
+// Attention over paged keys and values. Decode: `split_attention`, one block per leaf, then `merge_attention` (merge_attention.hpp) in
+// ascending leaf order. Prefill: `row_attention`, one block per few queries, which visits the leaves itself and merges them in the same way. Both
 // give a row the same bits, whatever the batch, the chunking and the page size (batch_invariant), by attention_leaf.hpp.
 // Cost: split reads each key and value once per kv head and writes (D + 2) floats a query and leaf: 1.6% of 256 keys of 128 in bf16.
 // row_attention reads a sequence's keys once per Queries queries; until tensor cores do it, its floor is arithmetic.
@@ -61,23 +61,6 @@ template <class Grid, class T, int Queries, int D> VERBATIM_KERNEL void run(Grid
     g.store(p.partial, to + std::size_t(column), leaf.value_of(query, column));
     if (column == 0) g.store(p.partial, to + D, leaf.maximum_of(query)), g.store(p.partial, to + D + 1, leaf.sum_of(query));
   }
-}
-
-/// One block per row and head, a thread a column.
-template <class T, int D> struct merge_attention : attention_params<T> {
-  global<int const> positions;   ///< [rows]
-};
-template <class T, int D> constexpr launch_shape shape_of(merge_attention<T, D> const& p) { return {.x = p.rows, .y = p.heads, .threads = D}; }
-
-template <class Grid, class T, int D> VERBATIM_KERNEL void run(Grid g, merge_attention<T, D> const& p) {
-  int const end = g.load(p.positions, g.block_x()) + 1, begin = p.window > 0 && end > p.window ? end - p.window : 0;
-  std::size_t const query = std::size_t(g.block_x()) * std::size_t(p.heads) + std::size_t(g.block_y());
-  running_leaves so_far;
-  for (int leaf = begin / p.leaf; leaf * p.leaf < end; ++leaf) {
-    std::size_t const from = (query * std::size_t(p.max_leaves) + std::size_t(leaf)) * std::size_t(D + 2);
-    so_far.merge(g.load(p.partial, from + D), g.load(p.partial, from + D + 1), g.load(p.partial, from + std::size_t(g.thread())));
-  }
-  store_result<D>(g, p, int(query), g.thread(), from_float<T>(so_far.result()));
 }
 
 // --- one block for all leaves ------------------------------------------------------------------------------------------

@@ -153,12 +153,19 @@ template <class Grid, class T, int Queries, int D> class leaf_attention {
 struct leaf_scales {
   float so_far, leaf;
 };
+/// Of the next leaf's maximum and that of the leaves so far.
+VERBATIM_KERNEL leaf_scales scales_of(float maximum, float leaf_maximum) {
+  float const together = math::max(leaf_maximum, maximum);
+  return {math::exp(sum(maximum, -together)), math::exp(sum(leaf_maximum, -together))};
+}
+/// A sum or value of the leaves so far, and the next leaf's.
+VERBATIM_KERNEL float merged(float so_far, float of_leaf, leaf_scales by) { return math::fma(of_leaf, by.leaf, product(so_far, by.so_far)); }
+
 /// Merges a leaf of which something was seen (a sum above 0: no -inf - -inf) into a maximum and a sum; values follow by the scales.
 VERBATIM_KERNEL leaf_scales merge_leaf(float& maximum, float& total, float leaf_maximum, float leaf_sum) {
-  float const together = math::max(leaf_maximum, maximum);
-  leaf_scales const by{math::exp(sum(maximum, -together)), math::exp(sum(leaf_maximum, -together))};
-  maximum = together;
-  total = math::fma(leaf_sum, by.leaf, product(total, by.so_far));
+  leaf_scales const by = scales_of(maximum, leaf_maximum);
+  maximum = math::max(leaf_maximum, maximum);
+  total = merged(total, leaf_sum, by);
   return by;
 }
 
@@ -168,7 +175,7 @@ struct running_leaves {
   VERBATIM_KERNEL void merge(float leaf_maximum, float leaf_sum, float leaf_value) {
     if (!(leaf_sum > 0)) return;
     leaf_scales const by = merge_leaf(maximum, total, leaf_maximum, leaf_sum);
-    value = math::fma(leaf_value, by.leaf, product(value, by.so_far));
+    value = merged(value, leaf_value, by);
   }
   VERBATIM_KERNEL float result() const { return total > 0 ? quotient(value, total) : 0.0f; }
 };

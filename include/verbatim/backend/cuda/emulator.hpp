@@ -1,7 +1,7 @@
 // The executor that needs no GPU: device memory is the host's, copies are copies, and kernels run under simt's host executor, which
 // throws simt::defect at the first thing a GPU would hide. One kernel after another, on the calling thread.
 // An executor is: allocate, release (device memory), stage, unstage (memory that copies read and write), upload, download, copy,
-// copy_pieces, launch, replay, mark, wait, settle and select. Work is enqueued, in one order, and is done once it was waited for. Here it runs no
+// launch, replay, mark, wait, settle and select. Work is enqueued, in one order, and is done once it was waited for. Here it runs no
 // sooner than that, and as a graph a second time, so what a host may not rely on fails: what is still to be downloaded is garbage until
 // then, staged memory that changes before its upload has run is a defect, and a replay launches what was recorded. Launches overlap on a
 // GPU until a copy or a wait: a product that asks for weights which a launch has stored is a defect, too (launch.cuh), unless a copy
@@ -53,10 +53,6 @@ class emulator {
   }
   void copy(void* to, void const* from, std::size_t bytes) {
     enqueue_copy([=] { std::memcpy(to, from, bytes); });
-  }
-  /// `count` pieces of `bytes`, at multiples of `pitch`.
-  void copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) {
-    for (std::size_t i = 0; i < count; ++i) copy(static_cast<char*>(to) + i * pitch, static_cast<char const*>(from) + i * pitch, bytes);
   }
   template <class Params> void launch(Params const& p) {
     log_.add(p);

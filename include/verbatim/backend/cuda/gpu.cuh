@@ -118,10 +118,6 @@ void gpu::copy(void* to, void const* from, std::size_t bytes) noexcept {
   select();
   note(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, detail::stream_of(stream_.get())));
 }
-void gpu::copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) noexcept {
-  for (std::size_t i = 0; i < count; ++i)   // not as one copy of two dimensions: its pitch may not reach 2 GiB
-    copy(static_cast<char*>(to) + i * pitch, static_cast<char const*>(from) + i * pitch, bytes);
-}
 
 // Thread-local: what other threads call meanwhile, an allocation say, does not end the recording; waiting for the device would.
 bool gpu::start_recording() noexcept {

@@ -34,7 +34,6 @@ class gpu {
   void upload(void* to, void const* staged, std::size_t bytes) noexcept;
   void download(void* staged, void const* from, std::size_t bytes) noexcept;
   void copy(void* to, void const* from, std::size_t bytes) noexcept;   ///< between places of the device
-  void copy_pieces(void* to, void const* from, std::size_t bytes, std::size_t pitch, std::size_t count) noexcept;
   template <class Params> void launch(Params const& p) noexcept {
     select();
     note(enqueue(stream_.get(), device_, p));

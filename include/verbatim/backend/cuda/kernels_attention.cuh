@@ -2,7 +2,7 @@
 // program (verbatim_cuda_kernels does).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
-#include "verbatim/kernel/attention.hpp"
+#include "verbatim/kernel/merge_attention.hpp"
 
 #define VERBATIM_CUDA_ATTENTION(T, D)                                    \
   VERBATIM_CUDA_KERNEL(verbatim::kernel::split_attention<T, 8, D>);      \

@@ -1,6 +1,7 @@
-// Kernels between the products, compiled for bf16 and f32. Include in one translation unit of a program (verbatim_cuda_kernels does).
+// Kernels between the products, and copies of pages, compiled for bf16 and f32. Include in one translation unit of a program (verbatim_cuda_kernels does).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
+#include "verbatim/kernel/copy_pages.hpp"
 #include "verbatim/kernel/rms_norm.hpp"
 #include "verbatim/kernel/rope_append.hpp"
 #include "verbatim/kernel/rowwise.hpp"
@@ -17,3 +18,5 @@ VERBATIM_CUDA_KERNEL(verbatim::kernel::rope_table_params<verbatim::bf16>);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::rope_table_params<float>);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::rope_append_params<verbatim::bf16>);
 VERBATIM_CUDA_KERNEL(verbatim::kernel::rope_append_params<float>);
+VERBATIM_CUDA_KERNEL(verbatim::kernel::copy_pages<verbatim::bf16>);
+VERBATIM_CUDA_KERNEL(verbatim::kernel::copy_pages<float>);

@@ -9,6 +9,7 @@
 // Not thread-safe. Errors: device.* from construction, and from waiting for what failed.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <span>
 #include <string>
 #include <utility>
@@ -23,6 +24,7 @@
 #include "verbatim/backend/cuda/weight_store.hpp"
 #include "verbatim/backend/rope_frequencies.hpp"
 #include "verbatim/core/error.hpp"
+#include "verbatim/kernel/copy_pages.hpp"
 #include "verbatim/kernel/rms_norm.hpp"
 #include "verbatim/kernel/rope_append.hpp"
 #include "verbatim/kernel/rowwise.hpp"
@@ -254,11 +256,19 @@ template <cuda::device Device, class T, class Attention, class Linear> class ops
   }
 
   // --- KV pages, threads, memory ---------------------------------------------------------------------------------------
-  /// Copies a page of all layers, keys and values.
-  void copy_page(int from, int to) {
-    std::size_t const page = page_elements();
-    executor_.copy_pieces(kv_.data() + std::size_t(to) * page, kv_.data() + std::size_t(from) * page, page * sizeof(T), layer_kv_ * sizeof(T), 2 * std::size_t(config_.layers));
+  /// Copies pages of all layers, keys and values: {from, to} of each, as if in order. One launch, and another where a copy may not run
+  /// beside those before it (kernel::page_pairs).
+  template <class Copies> void copy_pages(Copies const& copies) {
+    kernel::copy_pages<T> p{{kv_.data(), kv_.size()}, {}, 2 * config_.layers, limits_.pages, page_elements()};
+    for (auto const& c : copies) {
+      if (p.pairs.add(c.from, c.to)) continue;
+      executor_.launch(p);
+      p.pairs = {};
+      p.pairs.add(c.from, c.to);
+    }
+    if (p.pairs.count > 0) executor_.launch(p);
   }
+  void copy_page(int from, int to) { copy_pages(std::array{kernel::page_pair{from, to}}); }
   /// f(index) for 0 <= index < count, on the host's threads; f must not throw.
   template <class F> void parallel(int count, F&& f) noexcept {
     pool_.run(count, [&](int index, int) { f(index); });

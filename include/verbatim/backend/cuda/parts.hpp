@@ -3,8 +3,8 @@
 #pragma once
 #include <type_traits>
 
-#include "verbatim/kernel/attention.hpp"
 #include "verbatim/kernel/linear.hpp"
+#include "verbatim/kernel/merge_attention.hpp"
 #include "verbatim/kernel/mma_attention_shared.hpp"
 #include "verbatim/kernel/sm90/merge.hpp"
 #include "verbatim/numerics/contract.hpp"
