@@ -37,7 +37,7 @@ struct variant {
   bool tied = false;   ///< of architectures whose models are not, too
   int intermediate = 96, vocabulary = 300, heads = 4, kv_heads = 2;
 };
-/// In every product k has several leaves of 512, the last one shorter, and there are fewer blocks than a GPU has processors: up to 64 rows
+/// In every product k has several leaves of 512, the last one shorter, and there are fewer blocks than a GPU has processors: of few rows
 /// leaves are cut among blocks, and merged by whatever comes behind. There are ids enough for logits to be cut among blocks, too.
 inline constexpr variant wide{.hidden = 1088, .intermediate = 2112, .vocabulary = 8200, .heads = 18, .kv_heads = 6};
 /// The same with two leaves, for the host executor, whose device is small (test_engines::watched).

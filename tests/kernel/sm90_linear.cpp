@@ -167,10 +167,3 @@ TEST_CASE("many tiles of rows are dealt out once each") {
   CHECK(p.excess(y) <= 0);
   CHECK(same(y.data(), z.data(), y.size));
 }
-
-TEST_CASE("leaves are dealt to blocks when blocks are few") {
-  CHECK(leaves_each_for(132, 4096, 132) == 0);
-  CHECK(leaves_each_for(64, 4096, 132) == 2);
-  CHECK(leaves_each_for(14, 896, 132) == 1);
-  CHECK(leaves_each_for(8, 512, 132) == 0);
-}

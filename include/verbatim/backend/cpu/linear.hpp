@@ -53,21 +53,27 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
   /// The two ways; the same bits.
   template <class T> void by_fma(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
     constexpr int word = packed_matrix<T>::word, block_steps = packed_matrix<T>::block_steps;
-    bool const several = x.rows > block_of<Isa>::rows, leave = several && (word == 2 || w.quantised());
+    constexpr bool anew = block_of<Isa>::widens_anew;
+    bool const several = x.rows > block_of<Isa>::rows, unpack = anew && x.rows >= block_of<Isa>::rows && w.quantised();
+    bool const leave = !anew && several && (word == 2 || w.quantised());
     bool const streams = !several && passes_of<Isa>(x.rows, w.quantised()) == 1;
-    int const most = leave ? shared_inputs / word : several ? step_block : streams ? inputs_at_once / word : shared_inputs / 2;
-    alignas(64) float left[shared_inputs * panel_outputs];
-    alignas(64) std::uint32_t tail[block_steps * panel_outputs];
+    int const most = leave    ? shared_inputs / word
+                     : unpack  ? unpacked_steps
+                     : streams ? inputs_at_once / word
+                     : several || (anew && word == 2 && !w.quantised()) ? step_block : shared_inputs / 2;
+    alignas(64) float left[anew ? 1 : shared_inputs * panel_outputs];
+    alignas(64) std::uint32_t unpacked[(anew ? unpacked_steps : block_steps) * panel_outputs];
     flushing<Isa, sizeof(T) == 2> const guard;   // the kernels are calls of their own: no arithmetic moves out of it
     for (int first = 0; first < w.steps(); first += most) {
       int const n = std::min(most, w.steps() - first);
-      int const coded = w.quantised() ? std::min(n, w.inputs() / block_inputs * block_steps - first) : n;   // the last inputs may not fill a block
-      if (coded < n) w.template unpack_steps<vector_of<Isa>>(index, first + coded, n - coded, tail);
+      // Of codes, those that are multiplied as such; the last inputs may not fill a block.
+      int const coded = unpack ? 0 : w.quantised() ? std::min(n, w.inputs() / block_inputs * block_steps - first) : n;
+      if (coded < n) w.template unpack_steps<vector_of<Isa>>(index, first + coded, n - coded, unpacked);
       std::uint32_t const* const from = w.panel(index) + w.words_before(first);
       std::uint32_t const* const next = first + n < w.steps() ? w.panel(index) + w.words_before(first + n) : then;
       for_parts(x.rows, block_of<Isa>::rows, [&](int r, int count, int block, int blocks) {
         auto const multiply = [&](auto weights, int at, int words, bool leaves = false) {
-          if (words == 0) return;   // a block that is all tail
+          if (words == 0) return;
           int const steps = words * word / weights.unit;
           auto const ahead = at > 0   ? lookahead{}
                              : streams ? lookahead::streaming(from, weights.lines)
@@ -75,14 +81,18 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
           bool const fresh = first == 0 && (at == 0 || coded == 0);
           multiply_fma<Isa, T>(weights, steps, x.row(r) + std::ptrdiff_t(first + at) * word, x.stride, count, value + r * panel_outputs, fresh, leaves ? left : nullptr, ahead);
         };
-        if (leave && block > 0) multiply(float_weights<T>{left}, 0, coded);
+        bool const again = leave && block > 0;
+        if constexpr (!anew)
+          if (again) multiply(float_weights<T>{left}, 0, coded);
+        if (again) {}
         else if (w.format() == weight_format::int8) multiply(code_weights<8>{w.template blocks_of<8>(index) + first / block_steps}, 0, coded, leave);
         else if (w.format() == weight_format::int4) multiply(code_weights<4>{w.template blocks_of<4>(index) + first / block_steps}, 0, coded, leave);
         else multiply(word_weights<T>{from}, 0, coded, leave);
-        if (coded < n) multiply(word_weights<T>{tail}, coded, n - coded);
+        if (coded < n) multiply(word_weights<T>{unpacked}, coded, n - coded);
       });
     }
   }
+  static constexpr int unpacked_steps = 128;   ///< of codes that several blocks of rows take: 32 KiB of words
   template <class T> void by_dot(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
     constexpr int most = 64;   // words of codes that are unpacked at a time: 16 KiB, half of L1
     alignas(64) std::uint32_t unpacked[most * panel_outputs];

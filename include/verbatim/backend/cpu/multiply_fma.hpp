@@ -1,6 +1,6 @@
 // Products by f32 fma, whatever the weights are kept as: words of a panel, codes, or f32 that an earlier block of rows left
-// in L1. The first block of rows turns weights into f32 as it goes and may leave them for the blocks that follow, so that many
-// rows pay for it once and few rows run at the speed of memory. The order is mac()'s: of a pair of bf16 the odd one first.
+// in L1. The first block of rows turns weights into f32 as it goes and may leave them for the blocks that follow (where block_of does not
+// have each turn them anew), so that many rows pay for it once and few rows run at the speed of memory. The order is mac()'s: of a pair of bf16 the odd one first.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -130,7 +130,7 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const*
 template <class Isa, class T, class Weights>
 void multiply_fma(Weights weights, int steps, T const* x, std::size_t stride, int count, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
   with_rows<Isa>(count, [&](auto rows) {
-    constexpr bool leaves = Weights::leaves && 2 * rows >= block_of<Isa>::rows;   // of several blocks none is smaller (for_parts)
+    constexpr bool leaves = Weights::leaves && !block_of<Isa>::widens_anew && 2 * rows >= block_of<Isa>::rows;   // of several blocks none is smaller (for_parts)
     if constexpr (leaves)
       if (leave) return detail::multiply_fma<Isa, T, rows, true>(weights, steps, x, stride, sums, fresh, leave, ahead);
     detail::multiply_fma<Isa, T, rows, false>(weights, steps, x, stride, sums, fresh, nullptr, ahead);

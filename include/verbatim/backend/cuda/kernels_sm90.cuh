@@ -9,6 +9,8 @@
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 16, 1>);         \
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 32, 1>);         \
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 64, 1>);         \
+  VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 64, 2>);         \
+  VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 128, 1>);        \
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 128, 2>);        \
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::merge_leaves<Out>)
 

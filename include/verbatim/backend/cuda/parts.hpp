@@ -3,6 +3,7 @@
 #pragma once
 #include <type_traits>
 
+#include "verbatim/backend/cuda/product_form.hpp"
 #include "verbatim/kernel/linear.hpp"
 #include "verbatim/kernel/merge_attention.hpp"
 #include "verbatim/kernel/mma_attention_shared.hpp"
@@ -60,7 +61,6 @@ struct fma_linear {
 /// gives the groups of tiles that it reads, and starts products of which others may do the merge.
 struct tensor_linear {
   struct policy {
-    static constexpr int most_split_rows = 64;   ///< beyond, there are blocks enough
     /// Of sums of leaves of a row that one block merges and norms: about what it reads in the time of a launch (not measured).
     static constexpr int most_norm_bytes = 64 * 1024;
   };
@@ -69,15 +69,12 @@ struct tensor_linear {
   static constexpr int k_leaf = kernel::linear_leaf;
   template <class T> static constexpr bool tiled = std::is_same_v<T, bf16>;
   /// Of eight rows, of the tiles that a product of so many rows reads.
-  static constexpr int groups(int rows) { return kernel::sm90::groups_for(rows, rows_of_block(rows)); }
+  static constexpr int groups(int rows) { return padded_rows(rows) / kernel::sm90::group_rows; }
   /// Elements of activations of at most `rows` rows, and of partial sums.
   template <class T> static constexpr std::size_t row_room(int rows, int k) {
     return tiled<T> ? kernel::sm90::activation_elements(kernel::sm90::groups_for(rows, 128), k) : 0;
   }
-  static constexpr std::size_t partial_room(int outputs, int k, int processors) {
-    int const blocks = kernel::blocks_for(outputs, kernel::sm90::tile_outputs);
-    return blocks < processors ? std::size_t(kernel::sm90::leaves_of(k)) * policy::most_split_rows * std::size_t(outputs) : 0;
-  }
+  static constexpr std::size_t partial_room(int outputs, int k, int processors) { return product_partials(outputs, k, processors); }
   template <class Executor, class T, class Out> static void enqueue(Executor& e, product<T, Out> const& m, product_scratch<T> const& scratch) {
     if constexpr (!tiled<T>) {
       fma_linear::enqueue(e, m, scratch);
@@ -88,34 +85,20 @@ struct tensor_linear {
   }
   /// Enqueues all but the merge of a product, which is still to come where leaves_each > 0: by whom else merges, before the next product.
   template <class Executor, class Out> static kernel::sm90::linear_params<Out> start(Executor& e, product<bf16, Out> const& m, product_scratch<bf16> const& scratch) {
-    switch (rows_of_block(m.rows)) {
-      case 8: return multiply<8, 1>(e, m, scratch);
-      case 16: return multiply<16, 1>(e, m, scratch);
-      case 32: return multiply<32, 1>(e, m, scratch);
-      case 64: return multiply<64, 1>(e, m, scratch);
-      default: return multiply<128, 2>(e, m, scratch);
+    namespace sm90 = kernel::sm90;
+    kernel::global<bf16 const> x = m.x;
+    if (m.groups == 0) {   // rows of a kernel that stores no tiles
+      kernel::global<bf16> const tiles{scratch.rows.data, sm90::activation_elements(groups(m.rows), m.k)};
+      e.launch(sm90::tile_activations{{m.x, tiles, m.rows, m.k}, groups(m.rows)});
+      x = tiles;
     }
+    product_form const form = product_form_for({m.rows, m.outputs, m.k}, Executor::processors);
+    sm90::linear_params<Out> const p{x, m.w, m.bias, m.residual, m.y, scratch.partial, m.rows, m.outputs, m.k, groups(m.rows), form.leaves_each, m.pairs, m.y_groups};
+    with_tile(form, [&]<int Rows, int Groups>() { e.launch(sm90::linear<Out, Rows, Groups>{p}); });
+    return p;
   }
   /// Whether a block should merge and norm a whole row of a product.
   static constexpr bool norms_merged(int outputs, int k) { return kernel::sm90::leaves_of(k) * outputs * int(sizeof(float)) <= policy::most_norm_bytes; }
-
- private:
-  static constexpr int rows_of_block(int rows) { return rows <= 8 ? 8 : rows <= 16 ? 16 : rows <= 32 ? 32 : rows <= 64 ? 64 : 128; }
-  template <int Rows, int Groups, class Executor, class Out>
-  static kernel::sm90::linear_params<Out> multiply(Executor& e, product<bf16, Out> const& m, product_scratch<bf16> const& scratch) {
-    namespace sm90 = kernel::sm90;
-    int const groups = sm90::groups_for(m.rows, Rows), blocks = kernel::blocks_for(m.outputs, Groups * sm90::tile_outputs);
-    kernel::global<bf16 const> x = m.x;
-    if (m.groups == 0) {   // rows of a kernel that stores no tiles
-      kernel::global<bf16> const tiles{scratch.rows.data, sm90::activation_elements(groups, m.k)};
-      e.launch(sm90::tile_activations{{m.x, tiles, m.rows, m.k}, groups});
-      x = tiles;
-    }
-    int const leaves_each = m.rows <= policy::most_split_rows ? sm90::leaves_each_for(blocks, m.k, Executor::processors) : 0;
-    sm90::linear_params<Out> const p{x, m.w, m.bias, m.residual, m.y, scratch.partial, m.rows, m.outputs, m.k, groups, leaves_each, m.pairs, m.y_groups};
-    e.launch(sm90::linear<Out, Rows, Groups>{p});
-    return p;
-  }
 };
 
 /// Calls f.template operator()<D>() for the head dimensions that kernels are compiled for; false: d is none of them.

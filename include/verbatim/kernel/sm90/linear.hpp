@@ -41,13 +41,6 @@ template <class Out> struct linear_params {
 
 VERBATIM_HD constexpr int leaves_of(int k) { return blocks_for(k, linear_leaf); }
 
-/// Of blocks that take all of k: how many leaves each should have so that a GPU's processors have two blocks each, or 0 for all.
-constexpr int leaves_each_for(int blocks, int k, int processors) {
-  int const leaves = leaves_of(k), parts = blocks_for(2 * processors, blocks);
-  if (blocks >= processors || leaves == 1) return 0;
-  return parts >= leaves ? 1 : blocks_for(leaves, parts);
-}
-
 /// Logits are not gated, which compilers are told.
 template <class Out> VERBATIM_HD constexpr bool gates(linear_params<Out> const& p) { return sizeof(Out) == 2 && p.pairs == pairing::gated; }
 
@@ -95,7 +88,7 @@ template <int Rows, int Groups> struct linear_tile {
 };
 
 /// Rows: of a block, 8 to 128 (256 would take more registers than there are: a thread keeps a leaf and a sum). Groups: warpgroups
-/// that multiply, 64 outputs each, which share the rows: 1 for few rows, 2 for many.
+/// that multiply, 64 outputs each, which share the rows.
 template <class Out, int Rows, int Groups = 1> struct linear : linear_params<Out> {
   static constexpr int block_threads = linear_tile<Rows, Groups>::threads;
   static constexpr bool needs_sm90 = true;
