@@ -5,12 +5,17 @@
 
 namespace {
 
-/// A step a second; two of `batch` prompts are computed in each, and every sequence that has its prompt gets a token.
+/// A step a second; two of `batch` prompts are computed in each, and every sequence that has its prompt gets a token, each 1/128 s after the
+/// one before it.
 verbatim::detail::timeline staggered(int batch, int output) {
   verbatim::detail::timeline t;
   t.tokens.resize(std::size_t(batch));
-  for (int i = 0; i < batch; ++i)
-    for (int k = 0; k < output; ++k) t.tokens[std::size_t(i)].push_back(1 + i / 2 + k);
+  for (int step = 1; step <= (batch + 1) / 2 + output; ++step) {
+    t.begin_step();
+    double late = 0;
+    for (int i = 0; i < batch; ++i)
+      if (int const first = 1 + i / 2; step >= first && step < first + output) t.arrived(std::size_t(i), [&] { return step + late; }), late += 1 / 128.0;
+  }
   return t;
 }
 
@@ -26,6 +31,15 @@ TEST_CASE("timeline: what is counted are steps of the whole batch, though the fi
     CHECK(m.prefill_tokens_per_second == 64 * 1024 / 32.0);
     CHECK(m.ttft_seconds == 17);
   }
+}
+
+TEST_CASE("timeline: all tokens of the steps in the window are counted, however far apart a step hands them out") {
+  for (int batch : {2, 3, 64})
+    for (int steps : {1, 2, 31}) {   // in which all decode, after the one in which the last sequence starts
+      int const start = 1 + (batch - 1) / 2;
+      CAPTURE(batch, steps);
+      CHECK(staggered(batch, start + steps).summary(8).decode_tokens_per_second == batch);
+    }
 }
 
 TEST_CASE("timeline: too few tokens to have all sequences decode at once are an error, not a rate") {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,11 +29,21 @@ inline double quantile(std::vector<double> v, double q) {
   return v[std::size_t(q * double(v.size() - 1) + 0.5)];
 }
 
-/// Arrival times of every token of one repetition.
+/// Arrival times of every token of one repetition. A step's tokens arrive together: they are handed out one sequence after another, and times
+/// of their own would open the window behind most of a step's tokens and close it before most of another's, with all of the time between.
 struct timeline {
   double start = 0;
   int cached = 0;   // prompt tokens
   std::vector<std::vector<double>> tokens;   // [sequence][token]
+  std::optional<double> step;                // when the first token of this one arrived
+
+  /// What arrives from now on is of another step.
+  void begin_step() noexcept { step.reset(); }
+  /// `now`: a clock in seconds, asked at a step's first token.
+  template <class Clock> void arrived(std::size_t sequence, Clock const& now) {
+    if (!step) step = now();
+    tokens[sequence].push_back(*step);
+  }
 
   /// All sequences decode from the last one's first token to the first one's last.
   double last_first() const {
