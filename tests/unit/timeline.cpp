@@ -1,7 +1,11 @@
 // front/timeline.hpp: a batch's rate is that of the time in which all of it decodes.
 #include "verbatim/front/timeline.hpp"
 
+#include <algorithm>
+#include <vector>
+
 #include "catch.hpp"
+#include "verbatim/schedule/first_come.hpp"
 
 namespace {
 
@@ -15,6 +19,36 @@ verbatim::detail::timeline staggered(int batch, int output) {
     double late = 0;
     for (int i = 0; i < batch; ++i)
       if (int const first = 1 + i / 2; step >= first && step < first + output) t.arrived(std::size_t(i), [&] { return step + late; }), late += 1 / 128.0;
+  }
+  return t;
+}
+
+/// The steps that `batch` equal prompts take by first_come; a second each.
+verbatim::detail::timeline scheduled_by_first_come(int batch, int prompt, int output, int rows, int chunk) {
+  constexpr int page = 16, room = 1 << 20;
+  auto const pages = [](int tokens) { return (tokens + page - 1) / page; };
+  verbatim::detail::timeline t;
+  t.tokens.resize(std::size_t(batch));
+  std::vector<verbatim::waiting> queue;
+  std::vector<verbatim::running> active;
+  for (int i = 0; i < batch; ++i) queue.push_back({std::uint32_t(i), prompt, 0, 0});
+  verbatim::batch out;
+  for (double second = 1; !queue.empty() || !active.empty(); ++second) {
+    t.begin_step(), out.clear();
+    int used = 0;
+    for (auto const& s : active) used += s.pages;
+    out.limits = {rows, batch, room - used, page, chunk};
+    verbatim::first_come{}(std::span<verbatim::waiting const>(queue).first(std::min<std::size_t>(queue.size(), 16)), active, out);
+    for (auto id : out.admit) {
+      active.push_back({id, prompt, 0, 0});
+      std::erase_if(queue, [&](auto const& w) { return w.id == id; });
+    }
+    for (auto const& r : out.run) {
+      auto const s = std::find_if(active.begin(), active.end(), [&](auto const& a) { return a.id == r.id; });
+      s->computed += r.tokens, s->pages = pages(s->computed);
+      if (s->computed == s->tokens) ++s->tokens, t.arrived(r.id, [&] { return second; });
+    }
+    std::erase_if(active, [&](auto const& s) { return int(t.tokens[s.id].size()) == output; });
   }
   return t;
 }
@@ -52,4 +86,17 @@ TEST_CASE("timeline: too few tokens to have all sequences decode at once are an 
   CHECK_THROWS_AS(staggered(64, 2).summary(1024), verbatim::error);
   CHECK(staggered(1, 2).summary(8).decode_tokens_per_second == 1);
   CHECK(staggered(1, 1).summary(8).decode_tokens_per_second == 0);
+}
+
+TEST_CASE("timeline: how many output tokens a batch needs is what the schedule makes it, exactly") {
+  for (int batch : {1, 2, 7, 40})
+    for (int prompt : {1, 5, 64, 100, 513})
+      for (int rows : {41, 64, 512, 4096})
+        for (int chunk : {rows, 16, 7}) {
+          int const fewest = int(verbatim::detail::fewest_output(batch, prompt, rows, chunk));
+          CAPTURE(batch, prompt, rows, chunk, fewest);
+          CHECK(scheduled_by_first_come(batch, prompt, fewest, rows, chunk).summary(prompt).decode_tokens_per_second > 0);
+          if (fewest > 2) CHECK_THROWS_AS(scheduled_by_first_come(batch, prompt, fewest - 1, rows, chunk).summary(prompt), verbatim::error);
+        }
+  CHECK(verbatim::detail::fewest_output(64, 1024, 2112, 2048) == 33);
 }
