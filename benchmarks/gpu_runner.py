@@ -26,10 +26,16 @@ def card():
 def ask(fields):
     """What nvidia-smi says; {} where it says nothing, as it may of a card that a kernel has brought to a halt."""
     try:
-        done = subprocess.run(["nvidia-smi", "-i", card(), "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"], stdout=subprocess.PIPE, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
+        process = subprocess.Popen(["nvidia-smi", "-i", card(), "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"], stdout=subprocess.PIPE, text=True,
+                                   start_new_session=True)
+    except OSError:
         return {}
-    values = [v.strip() for v in (done.stdout.splitlines() or [""])[0].split(",")]
+    try:
+        text, _ = process.communicate(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()   # and not waited for: in the driver, it may not even end then
+        return {}
+    values = [v.strip() for v in (text.splitlines() or [""])[0].split(",")]
     return dict(zip(fields, values)) if len(values) == len(fields) else {}
 
 
@@ -56,7 +62,10 @@ class Sampler:
 
     def stop(self):
         self.process.terminate()
-        self.process.wait()
+        try:
+            self.process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()   # and not waited for, as in ask
 
 
 class Runner:

@@ -140,5 +140,10 @@ int run_bench(int argc, char** argv) {
   if (longest.tokens > most_tokens) throw longest.beyond(most_tokens, "the model was made for", "");
   if (o.model.context == 0) o.model.context = longest.tokens;
   if (longest.tokens > o.model.context) throw longest.beyond(o.model.context, "--context allows", ", or raise --context");
+  if (!o.shared)
+    for (int b : o.batch)
+      if (long const fewest = verbatim::detail::fewest_output(b, o.prompt, std::max(o.model.step_tokens, o.model.max_batch + 1), o.model.chunk_tokens); o.output < fewest)
+        throw verbatim::error("usage", 4, "--batch " + std::to_string(b) + " and --prompt " + std::to_string(o.prompt) + " with --step-tokens " + std::to_string(o.model.step_tokens) + ": with --output " +
+                                              std::to_string(o.output) + " the first sequence would end before the last prompt is computed, so the whole batch would never decode. --output " + std::to_string(fewest) + " or more is needed, or a larger --step-tokens");
   return cli::with_model(o.model, [&](auto& engine) { return bench(engine, o); });
 }

@@ -115,3 +115,17 @@ TEST_CASE("contract: every term changes the digest") {
   with([&](auto& t) { t = quantised, ++t.quantiser_revision; });
   CHECK(verbatim::to_string(base).find("batch_invariant") == 0);
 }
+
+TEST_CASE("contract: the words say what is rounded, and no more") {
+  auto const says = [](verbatim::contract_terms const& t, char const* what) { return verbatim::to_string(t).find(what) != std::string::npos; };
+  using verbatim::weight_format;
+  for (auto format : {weight_format::checkpoint, weight_format::int8, weight_format::int4, weight_format::w4a8}) {
+    auto const f32 = verbatim::terms_of<examples::llama_f32>({format}), narrow = verbatim::terms_of<examples::llama_bf16>({format});
+    bool const operands = format == weight_format::w4a8;
+    CAPTURE(verbatim::name_of(format));
+    CHECK(says(f32, "nothing rounded below f32") == !operands);
+    CHECK(says(f32, "multiplied with is rounded to eight bits in blocks of 32") == operands);
+    CHECK(says(narrow, "multiplied with is rounded to eight bits in blocks of 32") == operands);
+    CHECK(says(narrow, "rounded after norms"));
+  }
+}

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gpu.hpp"
 #include "verbatim/backend/cuda/transfer.hpp"
@@ -42,12 +43,18 @@ struct child : pipes {
     std::signal(SIGPIPE, SIG_IGN);   // a process that has gone is a failed check
     int up[2], down[2];
     REQUIRE((::pipe(up) == 0 && ::pipe(down) == 0));
+    // Other threads of this process may hold locks (malloc's, getenv's) for ever in a copy of it: all is made before.
+    std::string const set[2] = {pipes_variable + ("=" + std::to_string(up[1])) + " " + std::to_string(down[0]), devices_variable + ("=" + std::string(devices ? devices : ""))};
+    std::vector<char const*> environment{set[0].c_str()};
+    if (devices) environment.push_back(set[1].c_str());
+    for (char** v = environ; *v; ++v)
+      if (!is(*v, pipes_variable) && !(devices && is(*v, devices_variable))) environment.push_back(*v);
+    environment.push_back(nullptr);
+    char const* const arguments[] = {"cuda_tests", test, nullptr};
     process = ::fork();
     if (process == 0) {
       ::close(up[0]), ::close(down[1]);
-      ::setenv(pipes_variable, (std::to_string(up[1]) + " " + std::to_string(down[0])).c_str(), 1);
-      if (devices) ::setenv(devices_variable, devices, 1);
-      ::execl("/proc/self/exe", "cuda_tests", test, static_cast<char*>(nullptr));
+      ::execve("/proc/self/exe", const_cast<char* const*>(arguments), const_cast<char* const*>(environment.data()));
       ::_exit(127);
     }
     ::close(up[1]), ::close(down[0]);
@@ -55,8 +62,9 @@ struct child : pipes {
     REQUIRE(process > 0);
   }
   child(child const&) = delete;
+  /// A check has failed: it may wait for something that never comes.
   ~child() {
-    if (process > 0) end();
+    if (process > 0) ::kill(process, SIGKILL), end();
   }
   /// The process's status, once it has been told to end.
   int end() {
@@ -65,6 +73,9 @@ struct child : pipes {
     pid_t const ended = ::waitpid(std::exchange(process, -1), &status, 0);
     return ended > 0 ? status : -1;
   }
+
+ private:
+  static bool is(char const* entry, char const* name) { return std::strncmp(entry, name, std::strlen(name)) == 0 && entry[std::strlen(name)] == '='; }
 };
 
 /// In the other process: its pipes to the one that started it, or none.

@@ -266,6 +266,35 @@ TEST_CASE("cpu/linear: int4 times eight bits are chains of blocks whose sums are
   check_int8_extremes<scalar>(), check_int8_extremes<avx2>(), check_int8_extremes<avx512>(), check_int8_extremes<avx512bf16>();
 }
 
+TEST_CASE("cpu/linear: int4 times eight bits have the same bits with and without VNNI") {
+#if VERBATIM_HAS_AVX512VNNI
+  std::mt19937 random(5);
+  std::vector<quantised_block<4>> w(3);
+  std::vector<int8_block> x(6 * w.size());
+  for (auto& block : w)
+    for (int o = 0; o < 64; ++o) {
+      float in[block_inputs];
+      for (float& v : in) v = random() % 4 ? -8.0f : float(int(random() % 16) - 8);   // sums near the greatest
+      block.encode(o, in);
+    }
+  for (auto& block : x) {
+    float in[block_inputs];
+    for (float& v : in) v = random() % 4 ? 127.0f : float(int(random() % 255) - 127);
+    block.encode(vector_of<avx512>::load(in), vector_of<avx512>::load(in + 16));
+  }
+  for (int rows = 1; rows <= 6; ++rows) {
+    float sums[2][6 * panel_outputs] = {};
+    multiply_int8<avx512, false>(w.data(), int(w.size()), x.data(), w.size(), rows, sums[0], {reinterpret_cast<std::uint32_t const*>(w.data()), 0});
+    multiply_int8<avx512, true>(w.data(), int(w.size()), x.data(), w.size(), rows, sums[1], {reinterpret_cast<std::uint32_t const*>(w.data()), 0});
+    CAPTURE(rows);
+    CHECK(std::memcmp(sums[0], sums[1], sizeof sums[0]) == 0);
+    CHECK(sums[1][rows * panel_outputs - 1] != 0);
+  }
+#else
+  skip("VNNI is not in this build's target");
+#endif
+}
+
 TEST_CASE("cpu/quantised: codes and scales are those of this revision; zeros have no sign") {
   static_assert(quantiser_revision == 2, "record the sums of the codes anew");
   std::uint64_t sums[2] = {14695981039346656037u, 14695981039346656037u};

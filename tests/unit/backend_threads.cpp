@@ -12,6 +12,7 @@
 
 #include "catch.hpp"
 #include "verbatim/backend/cpu/threads.hpp"
+#include "verbatim/weights/random_values.hpp"
 
 using verbatim::cpu::pool;
 
@@ -130,6 +131,20 @@ TEST_CASE("threads: pinned ones keep to the first processors that their maker ma
       other.keep_caller();
       CHECK(may_use() == std::vector<int>{all.back()});
     }).join();
+  }).join();
+}
+
+TEST_CASE("threads: those that fill random weights may use every processor, whatever their maker keeps to") {
+  std::thread([] {
+    std::vector<int> const all = may_use();
+    pool pinned(1, true);
+    pinned.keep_caller();
+    REQUIRE(may_use() == std::vector<int>{all[0]});
+    std::vector<std::vector<int>> seen(3);   // of three ranges of four values
+    verbatim::weights::detail::in_ranges(12, 4, [&](std::size_t first, std::size_t) { seen[first / 4] = may_use(); });
+    CHECK(seen[0] == all);
+    CHECK(seen[1] == all);
+    CHECK(seen[2] == std::vector<int>{all[0]});   // the maker's own
   }).join();
 }
 #endif

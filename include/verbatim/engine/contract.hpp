@@ -73,13 +73,15 @@ inline std::string to_string(contract_terms const& t) {
   out += ", kv_leaf " + std::to_string(t.asked.kv_leaf) + ", k_leaf " + std::to_string(t.asked.k_leaf);
   out += t.kv == kv_format::activations ? "; weights, activations, keys and values in " : "; weights and activations in ";
   out += t.type;
-  out += t.type == "bf16" ? ", rounded after norms, linear layers, rotation, gating and residual additions; logits and log-softmax in f32"
-                          : ", nothing rounded below f32";
+  bool const rounds_operands = t.weights == weight_format::w4a8;   // so that not even f32 stays f32
+  if (t.type == "bf16") out += ", rounded after norms, linear layers, rotation, gating and residual additions; logits and log-softmax in f32";
+  else if (!rounds_operands) out += ", nothing rounded below f32";
   out += " (rounding points " + std::to_string(t.rounding_revision) + ")";
   out += "; kernels " + std::string(t.kernels) + " " + std::to_string(t.kernels_revision);
   out += ", attention " + std::to_string(t.attention_revision) + ", linear " + std::to_string(t.linear_revision) + ", functions " + std::to_string(t.functions_revision);
   out += ", sampler " + std::to_string(t.sampler_revision);
   if (t.weights != weight_format::checkpoint) out += "; matrices quantised to " + std::string(name_of(t.weights)) + " in blocks of 32 (quantiser " + std::to_string(t.quantiser_revision) + ")";
+  if (rounds_operands) out += "; what they are multiplied with is rounded to eight bits in blocks of 32";
   if (t.kv == kv_format::int8) out += "; keys and values quantised to int8 in blocks of 32 (quantiser " + std::to_string(t.kv_quantiser_revision) + ")";
   if (t.kv == kv_format::bf16) out += "; keys and values rounded to bf16";
   if (t.flushes_bf16) out += "; subnormal bf16 products are zero";

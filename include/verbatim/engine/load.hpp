@@ -7,11 +7,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
 #include <unistd.h>
 
+#include "verbatim/backend/cpu/affinity.hpp"
 #include "verbatim/backend/cpu/ops.hpp"
 #include "verbatim/backend/cuda/ops.hpp"
 #include "verbatim/engine/engine.hpp"
@@ -110,7 +112,15 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
   auto const directory = std::filesystem::is_directory(c.checkpoint) ? c.checkpoint : c.checkpoint.parent_path();
   out.name = std::filesystem::weakly_canonical(directory).filename().string();
   // A large vocabulary takes about as long as the weights of a small model, and neither needs the other. A failure here waits for theirs.
-  auto text = std::async(std::launch::async, [&] { load_text(directory, out); });
+  std::future<void> text;
+  try {
+    text = std::async(std::launch::async, [&, all = cpu::processors::of_this_thread()] {
+      all.use_all();   // the thread that loads may keep to one for another engine
+      load_text(directory, out);
+    });
+  } catch (std::system_error const&) {   // no thread can be had: behind the weights, then
+    text = std::async(std::launch::deferred, [&] { load_text(directory, out); });
+  }
 
   int const wanted = c.context ? std::min(c.context, out.config.context) : out.config.context;
   double const kv_bits = bits_of(c.kv, out.config.head_dim, 8 * sizeof(typename P::dtype));

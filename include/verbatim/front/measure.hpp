@@ -52,7 +52,7 @@ template <class P> timeline run_once(engine<P>& engine, workload const& w, std::
   try {
     for (std::size_t i = 0; i < requests.size(); ++i)
       tickets.push_back(engine.submit(std::move(requests[i]), [&out, &open, &now, &failure, i](event const& e) {
-        if (e.what == event::kind::token) out.tokens[i].push_back(now());
+        if (e.what == event::kind::token) out.arrived(i, now);
         if (e.what == event::kind::started) out.cached += e.cached_tokens;
         if (e.what != event::kind::finished) return;
         --open;
@@ -63,7 +63,8 @@ template <class P> timeline run_once(engine<P>& engine, workload const& w, std::
     while (engine.poll()) {}
     throw;
   }
-  while (open > 0 && engine.poll()) {}
+  do out.begin_step();
+  while (open > 0 && engine.poll());
   if (open > 0) {   // paused: the sinks end with this frame
     for (auto const& t : tickets) t.cancel();
     engine.poll();

@@ -112,5 +112,6 @@ template <class Engine> int serve_with(Engine& engine, openai options) {
 }  // namespace verbatim
 
 #if !VERBATIM_SEPARATE_COMPILATION
+#include "verbatim/front/exposure.ipp.hpp"
 #include "verbatim/front/openai_front.ipp.hpp"
 #endif

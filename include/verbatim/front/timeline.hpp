@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,11 +29,39 @@ inline double quantile(std::vector<double> v, double q) {
   return v[std::size_t(q * double(v.size() - 1) + 0.5)];
 }
 
-/// Arrival times of every token of one repetition.
+/// How many output tokens each of `batch` sequences needs so that all of them decode in some step, where `rows` (more than `batch`) is what a step
+/// takes, `chunk` what of it is for prompts beside decoding, and prompts are computed in order (first_come). Of room for keys and values it knows
+/// nothing. Cost: O(batch).
+inline long fewest_output(long batch, long prompt, long rows, long chunk) {
+  constexpr long most_starts = 16;   // sequences, in one step
+  long after = 0;                    // steps in which the first one decodes, until the last prompt is computed
+  for (long computed = 0; computed < batch * prompt;) {   // prompt tokens
+    long const decoding = computed / prompt, started = (computed + prompt - 1) / prompt;
+    long const last = prompt > 1 && computed % prompt == prompt - 1;   // a prompt's last token counts as decoding if it is alone
+    long const beside = decoding + last > 0 ? std::min(rows - decoding - last, chunk) : rows;
+    long const room = std::max(1l, std::min(last + beside, (started + most_starts) * prompt - computed));
+    long const steps = std::max(1l, ((decoding + 1) * prompt - 1 - computed) / room);   // that are alike
+    if (decoding > 0) after += steps;
+    computed += steps * room;
+  }
+  return after + 2;
+}
+
+/// Arrival times of every token of one repetition. A step's tokens arrive together: they are handed out one sequence after another, and times
+/// of their own would open the window behind most of a step's tokens and close it before most of another's, with all of the time between.
 struct timeline {
   double start = 0;
   int cached = 0;   // prompt tokens
   std::vector<std::vector<double>> tokens;   // [sequence][token]
+  std::optional<double> step;                // when the first token of this one arrived
+
+  /// What arrives from now on is of another step.
+  void begin_step() noexcept { step.reset(); }
+  /// `now`: a clock in seconds, asked at a step's first token.
+  template <class Clock> void arrived(std::size_t sequence, Clock const& now) {
+    if (!step) step = now();
+    tokens[sequence].push_back(*step);
+  }
 
   /// All sequences decode from the last one's first token to the first one's last.
   double last_first() const {

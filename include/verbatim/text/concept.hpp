@@ -1,7 +1,8 @@
 // The concept of a tokenizer: text to tokens and back, streaming.
 // Laws: `encode` appends and is a pure function of the text; `stream` gives text whose concatenation is that of decoding all
 // tokens at once, and never a part of a code point. Cost: linear in the text but for a logarithm; amortised O(1) a token.
-// Thread safety: const members may be called from many threads at once; a stream belongs to one.
+// Thread safety: const members may be called from many threads at once; a stream belongs to one. An engine may call the static `load` on a
+// thread of its own, beside the weights.
 #pragma once
 #include <concepts>
 #include <string>

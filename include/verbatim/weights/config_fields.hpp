@@ -1,8 +1,9 @@
-// Reads the fields of one JSON object of a configuration: present or defaulted, of the right type, in bounds.
+// Reads a configuration file's JSON object and its fields: present or defaulted, of the right type, in bounds.
 // JSON null counts as absent, as in transformers. Every message names the file, the field, what is expected and found.
 // Cost: a linear search per field.
 #pragma once
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -126,5 +127,24 @@ class config_fields {
   json const* object_;
   std::string file_, prefix_;
 };
+
+namespace detail {
+
+inline constexpr std::size_t config_bytes = 16 << 20;    ///< of a configuration file; real ones have a few KB
+
+/// Parses a configuration file. Throws error("config", 2) unless it is one JSON object.
+inline json config_object(std::string_view text, std::string const& file) {
+  if (text.size() > config_bytes) throw error("config", 2, file + ": at most 16 MiB expected, " + std::to_string(text.size()) + " bytes found");
+  json top;
+  try {
+    top = parse_json(text, {.depth = 32, .values = 1'000'000});
+  } catch (error const& e) {
+    throw error("config", 2, file + ": " + std::string(e.message()));
+  }
+  if (!top.is_object()) throw error("config", 2, file + ": a JSON object expected, " + std::string(top.type_name()) + " found");
+  return top;
+}
+
+}  // namespace detail
 
 }  // namespace verbatim::weights

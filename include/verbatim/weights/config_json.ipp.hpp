@@ -14,7 +14,7 @@
 #include "verbatim/weights/config_fields.hpp"
 #include "verbatim/weights/config_json.hpp"
 #include "verbatim/weights/config_rope.hpp"
-#include "verbatim/weights/generation_json.ipp.hpp"
+#include "verbatim/weights/generation_json.hpp"
 #include "verbatim/weights/mapped_file.hpp"
 
 namespace verbatim {

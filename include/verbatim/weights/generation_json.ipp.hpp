@@ -1,35 +1,14 @@
 // The bodies of generation_json.hpp (core/separate.hpp says who includes this).
 #pragma once
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "verbatim/core/error.hpp"
 #include "verbatim/text/json.hpp"
 #include "verbatim/weights/config_fields.hpp"
 #include "verbatim/weights/generation_json.hpp"
 
 namespace verbatim {
-
-namespace weights::detail {
-
-inline constexpr std::size_t config_bytes = 16 << 20;    ///< of a configuration file; real ones have a few KB
-
-/// Parses a configuration file. Throws error("config", 2) unless it is one JSON object.
-inline json config_object(std::string_view text, std::string const& file) {
-  if (text.size() > config_bytes) throw error("config", 2, file + ": at most 16 MiB expected, " + std::to_string(text.size()) + " bytes found");
-  json top;
-  try {
-    top = parse_json(text, {.depth = 32, .values = 1'000'000});
-  } catch (error const& e) {
-    throw error("config", 2, file + ": " + std::string(e.message()));
-  }
-  if (!top.is_object()) throw error("config", 2, file + ": a JSON object expected, " + std::string(top.type_name()) + " found");
-  return top;
-}
-
-}  // namespace weights::detail
 
 VERBATIM_BODY generation_config parse_generation_config(std::string_view text, int vocabulary, std::string const& file) {
   json const top = weights::detail::config_object(text, file);

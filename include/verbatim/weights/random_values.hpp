@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "verbatim/backend/cpu/affinity.hpp"
 #include "verbatim/core/bf16.hpp"
 #include "verbatim/core/tensor.hpp"
 #include "verbatim/numerics/contract.hpp"
@@ -58,8 +59,13 @@ template <class F> void in_ranges(std::size_t count, unsigned threads, F const& 
   std::vector<std::thread> others;
   others.reserve(threads);
   std::size_t first = 0;
+  auto const all = cpu::processors::of_this_thread();   // which may keep to one for an engine: the others would, too
   try {
-    for (; count - first > each; first += each) others.emplace_back([&f, first, each] { f(first, first + each); });
+    for (; count - first > each; first += each)
+      others.emplace_back([&f, &all, first, each] {
+        all.use_all();
+        f(first, first + each);
+      });
   } catch (std::system_error const&) {}   // what is left is the calling thread's
   f(first, count);
   for (std::thread& t : others) t.join();

@@ -10,12 +10,19 @@
 #include "verbatim/backend/cpu/int8_rows.hpp"
 #include "verbatim/backend/cpu/quantised.hpp"
 
+#if defined(__AVX512VNNI__)
+#define VERBATIM_HAS_AVX512VNNI 1
+#else
+#define VERBATIM_HAS_AVX512VNNI 0
+#endif
+
 namespace verbatim::cpu {
 
-/// Sixteen outputs: `codes` four inputs of each, from 0 to 15, a byte each; `sums` what has been added up of a block.
-template <class Isa> struct int8_lanes;
+/// Sixteen outputs: `codes` four inputs of each, from 0 to 15, a byte each; `sums` what has been added up of a block. `Vnni` is a part of the
+/// type, since `sums` means another thing with it and units of a program may be compiled for different machines.
+template <class Isa, bool Vnni = VERBATIM_HAS_AVX512VNNI> struct int8_lanes;
 
-template <> struct int8_lanes<scalar> {
+template <bool Vnni> struct int8_lanes<scalar, Vnni> {
   using V = vector_of<scalar>;
   struct codes { std::uint32_t lane[16]; };
   struct sums { std::int32_t lane[16]; };
@@ -38,7 +45,7 @@ template <> struct int8_lanes<scalar> {
 };
 
 #if VERBATIM_HAS_AVX2
-template <> struct int8_lanes<avx2> {
+template <bool Vnni> struct int8_lanes<avx2, Vnni> {
   using V = vector_of<avx2>;
   struct codes { __m256i a, b; };
   struct sums { __m256i a, b; };
@@ -66,7 +73,7 @@ template <> struct int8_lanes<avx2> {
 #endif
 
 #if VERBATIM_HAS_AVX512
-template <> struct int8_lanes<avx512> {
+template <> struct int8_lanes<avx512, false> {
   using V = vector_of<avx512>;
   using codes = __m512i;
   using sums = __m512i;
@@ -78,21 +85,21 @@ template <> struct int8_lanes<avx512> {
   VERBATIM_INLINE static sums none() noexcept { return _mm512_setzero_si512(); }
   VERBATIM_INLINE static void add(sums& s, codes c, std::int8_t const* x) noexcept {
     __m512i const four = _mm512_set1_epi32(int(load_word(x)));
-#if defined(__AVX512VNNI__)
-    s = _mm512_dpbusd_epi32(s, c, four);
-#else
     s = _mm512_add_epi16(s, _mm512_maddubs_epi16(c, four));
     asm("" : "+v"(s));   // as above
-#endif
   }
-  VERBATIM_INLINE static V total(sums s, std::int32_t offset) noexcept {
-#if !defined(__AVX512VNNI__)
-    s = _mm512_madd_epi16(s, _mm512_set1_epi16(1));
-#endif
-    return _mm512_maskz_cvtepi32_ps(all, _mm512_add_epi32(s, _mm512_set1_epi32(offset)));
-  }
+  VERBATIM_INLINE static V total(sums s, std::int32_t offset) noexcept { return floats(_mm512_madd_epi16(s, _mm512_set1_epi16(1)), offset); }
+
+ protected:
+  VERBATIM_INLINE static V floats(__m512i s, std::int32_t offset) noexcept { return _mm512_maskz_cvtepi32_ps(all, _mm512_add_epi32(s, _mm512_set1_epi32(offset))); }
 };
-template <> struct int8_lanes<avx512bf16> : int8_lanes<avx512> {};
+#if VERBATIM_HAS_AVX512VNNI
+template <> struct int8_lanes<avx512, true> : int8_lanes<avx512, false> {
+  VERBATIM_INLINE static void add(sums& s, codes c, std::int8_t const* x) noexcept { s = _mm512_dpbusd_epi32(s, c, _mm512_set1_epi32(int(load_word(x)))); }
+  VERBATIM_INLINE static V total(sums s, std::int32_t offset) noexcept { return floats(s, offset); }
+};
+#endif
+template <bool Vnni> struct int8_lanes<avx512bf16, Vnni> : int8_lanes<avx512, Vnni> {};
 #endif
 
 /// Rows at once and tiles of 16 outputs: sums of rows x tiles fit the registers beside a step's weights and a broadcast; those of f32 wait in L1.
@@ -111,10 +118,10 @@ template <> struct int8_block_of<scalar> {
 
 namespace detail {
 
-template <class Isa, int Rows>
+template <class Isa, bool Vnni, int Rows>
 __attribute__((noinline)) void multiply_int8(quantised_block<4> const* weights, int blocks, int8_block const* x, std::size_t stride, float* sums, lookahead ahead) noexcept {
   using V = vector_of<Isa>;
-  using lanes = int8_lanes<Isa>;
+  using lanes = int8_lanes<Isa, Vnni>;
   constexpr int tiles = int8_block_of<Isa>::tiles(Rows);
   for (int t = 0, pass = 0; t < panel_tiles; t += tiles, pass += blocks)
     for (int b = 0; b < blocks; ++b) {
@@ -148,9 +155,10 @@ __attribute__((noinline)) void multiply_int8(quantised_block<4> const* weights, 
 
 /// sums[row][64] += the products of `blocks` blocks with `count` rows, 1 <= count <= int8_block_of<Isa>::rows. `ahead` counts the blocks
 /// of all passes over the panel.
-template <class Isa> void multiply_int8(quantised_block<4> const* weights, int blocks, int8_block const* x, std::size_t stride, int count, float* sums, lookahead ahead) noexcept {
+template <class Isa, bool Vnni = VERBATIM_HAS_AVX512VNNI>
+void multiply_int8(quantised_block<4> const* weights, int blocks, int8_block const* x, std::size_t stride, int count, float* sums, lookahead ahead) noexcept {
   repeat<int8_block_of<Isa>::rows>([&](auto r) __attribute__((always_inline)) {
-    if (count == r + 1) detail::multiply_int8<Isa, r + 1>(weights, blocks, x, stride, sums, ahead);
+    if (count == r + 1) detail::multiply_int8<Isa, Vnni, r + 1>(weights, blocks, x, stride, sums, ahead);
   });
 }
 template <class Isa> constexpr int int8_passes_of(int rows) noexcept { return panel_tiles / int8_block_of<Isa>::tiles(rows); }
