@@ -1,25 +1,17 @@
-// Runs a few tokens of a small model twice: once alone, once among others. They must be the same tokens and bits.
-#include <verbatim/front/generate.hpp>
-
+// Samples eight tokens of a model alone, then beside another request: they are the same tokens, with the same bits of log-probability.
 #include <cstdio>
+#include <verbatim/front/generate.hpp>
 
 #include "rollout.hpp"
 
 int main(int argc, char** argv) {
-  if (argc != 2) return 2;
-  verbatim::engine<rollout> engine{{.checkpoint = argv[1], .threads = 1}};
-  verbatim::request ask;
-  ask.prompt = {1, 2, 3, 4, 5};
-  ask.max_tokens = 8;
-  ask.ignore_eos = true;
-  ask.sampling.seed = 7;
-  auto const alone = verbatim::generate(engine, ask);
+  if (argc != 2) return std::fputs("Usage: app MODEL_DIR\n", stderr), 2;
+  verbatim::engine<rollout> engine{{.checkpoint = argv[1]}};
+  verbatim::request const ask{.prompt = {1, 2, 3, 4, 5}, .max_tokens = 8, .sampling = {.temperature = 1, .seed = 7}, .ignore_eos = true};
   verbatim::request other = ask;
   other.prompt = {9, 8, 7};
   verbatim::request const both[] = {other, ask};
-  auto const among = verbatim::generate(engine, both);
-  for (auto id : alone.at(0).ids) std::printf("%d ", id);
-  std::printf("\n");
-  bool const same = alone[0].ids.size() == 8 && alone[0].ids == among.at(1).ids && alone[0].logprobs == among[1].logprobs;
-  return same ? 0 : 1;
+  auto const alone = verbatim::generate(engine, ask).front(), beside = verbatim::generate(engine, both)[1];
+  for (std::size_t i = 0; i < alone.ids.size(); ++i) std::printf("%d %.9g\n", int(alone.ids[i]), double(alone.logprobs[i]));
+  return alone.ids.size() == 8 && alone.ids == beside.ids && alone.logprobs == beside.logprobs ? 0 : 1;
 }

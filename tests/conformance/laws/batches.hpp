@@ -50,13 +50,7 @@ template <class P> void batches_are_scored(std::filesystem::path const& config, 
     for (auto const& c : done) {
       CAPTURE(c.request, c.error);
       REQUIRE(int(c.ids.size()) == p.output);
-      auto all = requests[c.request].prompt;
-      std::size_t const prompt = all.size();
-      all.insert(all.end(), c.ids.begin(), c.ids.end());
-      auto const scored = engine.score(all);
-      REQUIRE(scored.size() == all.size() - 1);
-      for (std::size_t k = 0; k < c.ids.size(); ++k, ++tokens)
-        different += std::bit_cast<std::uint32_t>(scored[prompt - 1 + k]) != std::bit_cast<std::uint32_t>(c.logprobs[k]);
+      tokens += long(c.ids.size()), different += bits_not_scored(engine, requests[c.request], c);
     }
     std::printf("%s on %s: batch %d, %ld tokens sampled, %ld different bits\n", config.stem().string().c_str(), P::device::name, batch, tokens, different);
     std::fflush(stdout);

@@ -59,6 +59,20 @@ inline answer_bits bits(verbatim::completion const& c) {
   return out;
 }
 
+/// How many of a continuation's log-probabilities differ, as bits, from those that `engine` gives when it scores prompt and answer: sampled at
+/// temperature 1, without penalties or truncation, they are the same.
+template <class P> long bits_not_scored(verbatim::engine<P>& engine, request const& r, verbatim::completion const& c) {
+  auto all = r.prompt;
+  all.insert(all.end(), c.ids.begin(), c.ids.end());
+  auto const scored = engine.score(all);
+  REQUIRE(scored.size() == all.size() - 1);
+  REQUIRE(c.logprobs.size() == c.ids.size());
+  long different = 0;
+  for (std::size_t k = 0; k < c.ids.size(); ++k)
+    different += std::bit_cast<std::uint32_t>(scored[r.prompt.size() - 1 + k]) != std::bit_cast<std::uint32_t>(c.logprobs[k]);
+  return different;
+}
+
 template <class Engine> bool drain(Engine& engine, int steps = 5000) {
   while (engine.poll())
     if (--steps < 0) return false;
