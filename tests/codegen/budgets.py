@@ -9,10 +9,13 @@ ANY = r"(?:bf16|f16|float)"
 BUDGETS = [   # pattern, threads of a block, blocks a processor[, "exactly"]: the first that matches the whole name
     # Attention by fma.
     (rf"split_attention<{ANY}, 8, 128>", 128, 6),
-    (rf"split_attention<{ANY}, 8, 64>", 128, 8),
+    (r"split_attention<bf16, 8, (?:32|64)>", 128, 8),
+    (r"split_attention<float, 8, (?:32|64)>", 128, 7),
     (rf"row_attention<{ANY}, 8, 128>", 128, 4),
-    (rf"row_attention<{ANY}, 8, 64>", 128, 5),
+    (rf"row_attention<{ANY}, 8, (?:32|64)>", 128, 5),
     (rf"merge_attention<{ANY}, 128>", 128, 6),
+    (rf"merge_attention<{ANY}, 64>", 64, 12),
+    (rf"merge_attention<{ANY}, 32>", 32, 24),
     # Attention on tensor cores: shared memory holds two to four of these.
     (r"mma_split_attention<(?:64|128), 4, 3>", 128, 3),
     (r"mma_row_attention<64, 4, 2>", 128, 2),
@@ -51,7 +54,8 @@ BUDGETS = [   # pattern, threads of a block, blocks a processor[, "exactly"]: th
 
 def registers_of(threads, blocks):
     """Of a thread at most, for so many blocks side by side."""
-    return min(255, REGISTERS // (threads * blocks) // 8 * 8)
+    warps = -(-threads * blocks // 128) * 4   # a processor's four quarters are given whole warps in turn
+    return min(255, REGISTERS // (32 * warps) // 8 * 8)
 
 
 def budget_of(name):

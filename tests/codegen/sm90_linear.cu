@@ -11,6 +11,8 @@ VERBATIM_ENTRY(160, linear<bf16, 16>);
 VERBATIM_ENTRY(160, linear<bf16, 32>);
 VERBATIM_ENTRY(160, linear<bf16, 64>);
 VERBATIM_ENTRY(160, linear<float, 8>);
+VERBATIM_ENTRY(160, linear<float, 16>);
+VERBATIM_ENTRY(160, linear<float, 32>);
 VERBATIM_ENTRY(160, linear<float, 64>);
 VERBATIM_ENTRY(384, linear<bf16, 64, 2>);
 VERBATIM_ENTRY(384, linear<float, 64, 2>);

@@ -116,6 +116,7 @@ def check_itself():
     """What must fail does: a reader that finds nothing wrong in anything is worth nothing."""
     log = ("ptxas info    : Compiling entry function 'f' for 'sm_90a'\nptxas info    : Function properties for f\n"
            "    16 bytes stack frame, 8 bytes spill stores, 4 bytes spill loads\nptxas info    : Used 40 registers, 8 bytes cmem[0]\n")
+    assert budgets.registers_of(160, 2) == 168 and budgets.registers_of(128, 4) == 128   # 5 warps twice are 12, three a quarter
     assert kernels_of(log) == [("f", 40, 16, 12)]
     assert len(problems_of("u", kernels_of(log), SECONDS + 1)[0]) == 4   # a spill, a stack frame, no budget, and the time
     budgets.check_itself()
