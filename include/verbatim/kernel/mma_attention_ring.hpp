@@ -61,8 +61,8 @@ template <class Grid, int D, int Stages, int Threads> class key_ring {
       for (int first = 0; first < mma_tile::keys; first += each) {
         int const at = fetched + first + key, place_of = to + first * mma_tile::pitch(D);
         // By values that have constant places, not by a place that is chosen: `from` stays in registers.
-        std::size_t const near = from[first / run], far = from[first / run + each / (run + 1)];
-        std::size_t const source = (each > run && key >= run ? far : near) + std::size_t(first % run * D + g.thread() * n % (run * D));
+        std::size_t const lower = from[first / run], upper = from[first / run + each / (run + 1)];
+        std::size_t const source = (each > run && key >= run ? upper : lower) + std::size_t(first % run * D + g.thread() * n % (run * D));
         if (whole || (at >= begin && at < end)) {
           g.template copy_async<n>(to_keys, place_of, kv.keys, source);
           g.template copy_async<n>(to_values, place_of, kv.values, source);
