@@ -6,7 +6,7 @@ import re
 
 REGISTERS = 65536   # of a processor of compute capability 9.0; a warp gets them in units of 8 a thread, a thread has 255 at most
 ANY = r"(?:bf16|f16|float)"
-BUDGETS = [   # pattern, threads of a block, blocks a processor[, "exactly"]: the first that matches the whole name
+BUDGETS = [   # pattern, threads of a block, blocks a processor[, "exactly", or fewer registers than these leave]: the first that matches the whole name
     # Attention by fma.
     (rf"split_attention<{ANY}, 8, 128>", 128, 6),
     (r"split_attention<bf16, 8, (?:32|64)>", 128, 8),
@@ -18,11 +18,11 @@ BUDGETS = [   # pattern, threads of a block, blocks a processor[, "exactly"]: th
     (rf"merge_attention<{ANY}, 32>", 32, 24),
     # Attention on tensor cores: shared memory holds two to four of these.
     (r"mma_split_attention<(?:64|128), 4, 3>", 128, 3),
-    (r"mma_row_attention<64, 4, 2>", 128, 2),
-    (r"mma_row_attention<128, 4, 2>", 128, 2),
-    (r"mma_row_attention<(?:64|128), 8, 2>", 256, 1),
+    (r"mma_row_attention<64, 4, 2>", 128, 2, 248),
+    (r"mma_row_attention<128, 4, 2>", 128, 2, 248),
+    (r"mma_row_attention<(?:64|128), 8, 2>", 256, 1, 248),
     (r"mma_shared_attention<64, 4, 2>", 128, 3),
-    (r"mma_shared_attention<128, 4, 2>", 128, 2),
+    (r"mma_shared_attention<128, 4, 2>", 128, 2, 248),
     # Rows: bandwidth, so as many threads as a processor has, or nearly.
     (rf"(?:embedding|add|silu_mul)_params<{ANY}>", 128, 16),
     (rf"rms_norm_params<{ANY}>", 256, 6),
@@ -61,9 +61,10 @@ def registers_of(threads, blocks):
 def budget_of(name):
     """(row of the table, registers, whether exactly so many) of a kernel by its readable name; None: it has no budget."""
     plain = re.sub(r"^cuda::entry<(.*?) ?>$", r"\1", name)
-    for number, (pattern, threads, blocks, *exactly) in enumerate(BUDGETS):
+    for number, (pattern, threads, blocks, *more) in enumerate(BUDGETS):
         if re.fullmatch(rf"(?:verbatim::)?(?:kernel::)?(?:sm90::)?{pattern}", plain):
-            return number, registers_of(threads, blocks), bool(exactly)
+            exactly = more == ["exactly"]
+            return number, min([registers_of(threads, blocks)] + ([] if exactly else more)), exactly
     return None
 
 

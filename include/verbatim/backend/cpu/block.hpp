@@ -23,7 +23,7 @@ template <class Isa> struct block_of {
   static constexpr int tiles(int, bool = false) noexcept { return 4; }   // 24 + 4 + 1 of 32 zmm
 };
 template <> struct block_of<avx2> {
-  static constexpr bool widens_anew = true;   // Zen 3, 64 and 512 rows: 88 % and 77 % of the peak, 58 % and 49 % by f32 that was left
+  static constexpr bool widens_anew = true;   // Zen 3, 64 and 512 rows: 86 % and 76 % of the peak, 58 % and 48 % by f32 that was left
   static constexpr int rows = 6;
   static constexpr int tiles(int n, bool scaled = false) noexcept {   // two ymm a tile, 8 to 12 of 16; scales and offsets are two each
     return n == 1 && !scaled ? 4 : n <= 3 ? 2 : 1;

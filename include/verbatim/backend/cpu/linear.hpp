@@ -92,7 +92,7 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
       });
     }
   }
-  static constexpr int unpacked_steps = 128;   ///< of codes that several blocks of rows take: 32 KiB of words
+  static constexpr int unpacked_steps = 128;   ///< of codes, for a whole block of rows or more: 32 KiB of words
   template <class T> void by_dot(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
     constexpr int most = 64;   // words of codes that are unpacked at a time: 16 KiB, half of L1
     alignas(64) std::uint32_t unpacked[most * panel_outputs];
