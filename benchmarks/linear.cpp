@@ -26,12 +26,10 @@ template <class T> std::vector<cpu::packed_matrix<T>> weights_of(int outputs, in
   return out;
 }
 
-template <class T> void multiply(cpu::pool& pool, cpu::packed_matrix<T> const& w, rows_of<T> x, rows_of<T> y) {
-  int const chunks = std::min(w.panels(), pool.threads() * 8), blocks = cpu::int8_blocks(x.columns);
-  static std::vector<cpu::int8_block> codes;   // rounding activations is part of what is timed
-  codes.resize(std::size_t(x.rows) * std::size_t(blocks));
-  cpu::operand<T> const operand{x, {codes.data(), x.rows, blocks, std::size_t(blocks)}};
-  if (w.rounds_activations()) pool.run(x.rows, [&](int r, int) { cpu::encode_row<cpu::vector_of<cpu::native>>(x.row(r), x.columns, operand.codes.row(r)); });
+template <class T> void multiply(cpu::pool& pool, cpu::operands<cpu::native, T>& room, cpu::packed_matrix<T> const& w, rows_of<T> x, rows_of<T> y) {
+  int const chunks = std::min(w.panels(), pool.threads() * 8);
+  // Widening or rounding activations is part of what is timed.
+  auto const operand = room.of(x, w, [&](int rows, int, auto&& f) { pool.run(rows, [&](int r, int) { f(r); }); });
   pool.run(chunks, [&](int chunk, int) {
     for (int p = w.panels() * chunk / chunks; p < w.panels() * (chunk + 1) / chunks; ++p)
       cpu::multiply_panel<cpu::native, T>(w, p, operand, [&](int r, int c, auto v) { v.store(y.row(r) + p * 64 + c); });
@@ -47,12 +45,13 @@ template <class T> void table(int outputs, int inputs, int threads, int rounds, 
     for (std::size_t i = 0; i < x.size(); ++i) x.data()[i] = from_float<T>(float(i % 17) / 16 - 0.5f);
     std::size_t const count = rows > 16 ? std::max<std::size_t>(1, weights.size() / std::size_t(rows / 8)) : weights.size();
     std::vector<double> times, bandwidth, arithmetic;
+    cpu::operands<cpu::native, T> room(rows, inputs, format);
     for (int round = 0; round < rounds; ++round) {
       bandwidth.push_back(limits::read_rate(pool, memory));
       arithmetic.push_back(limits::arithmetic_rate<T>(pool));
       times.push_back(limits::seconds_of([&] {
         for (std::size_t i = 0; i < count; ++i)
-          multiply<T>(pool, weights[i], {x.data(), rows, inputs, std::size_t(inputs)},
+          multiply<T>(pool, room, weights[i], {x.data(), rows, inputs, std::size_t(inputs)},
                       {y.data(), rows, weights[0].outputs(), std::size_t(weights[0].outputs())});
       }) / double(count));
     }

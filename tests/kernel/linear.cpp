@@ -59,6 +59,10 @@ template <class Isa, class T> struct problem {
   aligned_array<T> x;
 };
 
+constexpr auto row_by_row = [](int rows, int, auto&& f) {
+  for (int r = 0; r < rows; ++r) f(r);
+};
+
 template <class Isa, class T> void check_blocks() {
   if constexpr (compiled_for<Isa>)
     for (int steps : {1, 7, 255, 256, 257, 700})
@@ -67,7 +71,9 @@ template <class Isa, class T> void check_blocks() {
           problem<Isa, T> const p(steps, rows, mood);
           CAPTURE(Isa::name, steps, rows, mood);
           static row_tile<Isa> tile;
-          tile.template multiply<T>(p.matrix, 0, {{const_cast<T*>(p.x.data()), rows, steps * p.word, std::size_t(steps * p.word)}}, p.weights());
+          operands<Isa, T> room(rows, steps * p.word, weight_format::checkpoint);
+          rows_of<T> const x{const_cast<T*>(p.x.data()), rows, steps * p.word, std::size_t(steps * p.word)};
+          tile.template multiply<T>(p.matrix, 0, room.of(x, p.matrix, row_by_row), p.weights());
           CHECK(p.wrong(tile.value) == 0);
         }
 }
@@ -84,7 +90,8 @@ template <class Isa> void check_ways() {
         rows_of<bf16> const x{const_cast<bf16*>(p.x.data()), rows, steps * 2, std::size_t(steps * 2)};
         unsigned const before = control();
         std::fill(std::begin(tile.value), std::end(tile.value), 0.0f);
-        tile.by_fma(p.matrix, 0, x, p.weights());
+        operands<Isa, bf16, product::fma> room(rows, steps * 2, weight_format::checkpoint);
+        tile.by_fma(p.matrix, 0, room.of(x, p.matrix, row_by_row).wide, p.weights());
         CHECK(p.wrong(tile.value) == 0);
         CHECK(control() == before);
         std::fill(std::begin(tile.value), std::end(tile.value), 0.0f);
@@ -137,10 +144,12 @@ template <class Isa, class T> void check_quantised(weight_format format) {
         for (int r = 0; r < rows; ++r)
           for (int i = 0; i < k; ++i) x.data()[std::size_t(r) * stride + std::size_t(i)] = from_float<T>(float(int(random() % 257) - 128) / 64);
         static row_tile<Isa> a, b;
+        operands<Isa, T> room(rows, k, format);
         for (int p = 0; p < plain.panels(); ++p) {
           CAPTURE(Isa::name, k, rows, p);
-          operand<T> const some{{x.data(), rows, k, stride}};
-          a.template multiply<T>(small, p, some, small.panel(p)), b.template multiply<T>(plain, p, some, plain.panel(p));
+          rows_of<T> const all{x.data(), rows, k, stride};
+          a.template multiply<T>(small, p, room.of(all, small, row_by_row), small.panel(p));
+          b.template multiply<T>(plain, p, room.of(all, plain, row_by_row), plain.panel(p));
           CHECK(std::memcmp(a.value, b.value, sizeof(float) * std::size_t(rows * panel_outputs)) == 0);
         }
       }
@@ -176,13 +185,13 @@ template <class Isa, class T> void check_int8(float size) {
         for (int p = 0; p < w.panels(); ++p) w.pack(0, p, source.data());
         for (int r = 0; r < outputs; ++r) w.copy_row(0, r, values.data() + std::size_t(r * k));
         int const blocks = int8_blocks(k);
-        std::vector<int8_block> codes(std::size_t(rows * blocks));
-        for (int r = 0; r < rows; ++r) encode_row<vector_of<Isa>>(x.data() + std::size_t(r * k), k, codes.data() + std::size_t(r * blocks));
+        operands<Isa, T> room(rows, k, weight_format::w4a8);
+        auto const by = room.of({x.data(), rows, k, std::size_t(k)}, w, row_by_row);
         static row_tile<Isa> tile;
         int wrong = 0, unlike = 0, far = 0;
         for (int p = 0; p < w.panels(); ++p) {
           std::fill(std::begin(tile.value), std::end(tile.value), 9.0f);
-          tile.template multiply<T>(w, p, {{x.data(), rows, k, std::size_t(k)}, {codes.data(), rows, blocks, std::size_t(blocks)}}, w.panel(p));
+          tile.template multiply<T>(w, p, by, w.panel(p));
           for (int r = 0; r < rows; ++r)
             for (int o = 0; o < 64 && p * 64 + o < outputs; ++o) {
               float chain = 0;
@@ -198,7 +207,7 @@ template <class Isa, class T> void check_int8(float size) {
                 for (int i = 0; i < n; ++i) {
                   int const code = most == 0 ? 0 : int(std::nearbyint(double(in(i)) * double(127 / most)));
                   sum += code * int(std::lround(value(i) / scale));
-                  unlike += codes[std::size_t(r * blocks + b)].decode(i) != float(code) * (most / 127);
+                  unlike += by.codes.row(r)[b].decode(i) != float(code) * (most / 127);
                   plain += double(value(i)) * in(i), bound += std::fabs(value(i)) * most / 253;
                 }
                 chain = std::fma(float(sum), scale * (most / 127), chain);
@@ -239,12 +248,11 @@ template <class Isa> void check_int8_extremes() {
         for (int i = 1; i < 64; ++i)
           if (i % 32) source[std::size_t(o * 64 + i)] = 7.0f;
       w.pack(0, 0, source.data());
-      int8_block codes[6 * 2];
-      for (int r = 0; r < 6; ++r) encode_row<vector_of<Isa>>(x.data() + r * 64, 64, codes + r * 2);
+      operands<Isa, float> room(6, 64, weight_format::w4a8);
       for (int rows : {1, 6}) {
         if (rows > row_tile<Isa>::rows) continue;
         static row_tile<Isa> tile;
-        tile.template multiply<float>(w, 0, {{x.data(), rows, 64, 64}, {codes, rows, 2, 2}}, w.panel(0));
+        tile.template multiply<float>(w, 0, room.of({x.data(), rows, 64, 64}, w, row_by_row), w.panel(0));
         for (int r = 0; r < rows; ++r)
           for (int o = 0; o < 64; ++o) {
             float const sum = sign * (o < 32 ? 31 * 7 - 8 : -8 * 32) * 127, scale = 1.0f / 127;

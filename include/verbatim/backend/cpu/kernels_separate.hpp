@@ -13,7 +13,7 @@
 #include "verbatim/core/bf16.hpp"
 
 #define VERBATIM_CPU_PRODUCT(T, ...) \
-  template void multiply_fma<native, T, __VA_ARGS__>(__VA_ARGS__, int, T const*, std::size_t, int, float*, bool, float*, lookahead) noexcept
+  template void multiply_fma<native, T, __VA_ARGS__>(__VA_ARGS__, int, float const*, std::size_t, int, float*, bool, float*, lookahead) noexcept
 #define VERBATIM_CPU_KERNELS(PREFIX)                 \
   PREFIX VERBATIM_CPU_PRODUCT(bf16, word_weights<bf16>);   \
   PREFIX VERBATIM_CPU_PRODUCT(bf16, float_weights<bf16>);  \

@@ -12,6 +12,7 @@
 #include "verbatim/backend/cpu/multiply_dot.hpp"
 #include "verbatim/backend/cpu/multiply_fma.hpp"
 #include "verbatim/backend/cpu/multiply_int8.hpp"
+#include "verbatim/backend/cpu/operand.hpp"
 #include "verbatim/backend/cpu/packed_linear.hpp"
 #include "verbatim/backend/ops.hpp"
 
@@ -27,14 +28,6 @@ template <class F> VERBATIM_INLINE void for_parts(int n, int most, F&& f) noexce
   }
 }
 
-/// What a matrix is multiplied with: rows, and the same in eight bits where the matrix's format asks for them (rounds_activations).
-template <class T> struct operand {
-  rows_of<T> x;
-  int8_rows codes{};
-  int rows() const noexcept { return x.rows; }
-  operand part(int first, int count) const noexcept { return {{x.row(first), count, x.columns, x.stride}, codes.part(first, count)}; }
-};
-
 /// The sums of one panel with a group of rows: 66 of avx512, so that a batch of 64 reads the weights once. 16.5 KiB.
 template <class Isa, product By = product::fastest> struct alignas(64) row_tile {
   static constexpr int rows = 11 * block_of<Isa>::rows;
@@ -43,15 +36,14 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
 
   /// Of panel `index` with rows of x, at most `rows`. `then`: what the thread reads afterwards.
   template <class T> void multiply(packed_matrix<T> const& w, int index, operand<T> const& by, std::uint32_t const* then) noexcept {
-    rows_of<T> const x = by.x;
-    if (w.rounds_activations()) return by_int8(w, index, by.codes, then);
+    if (by.form == operand_form::codes) return by_int8(w, index, by.codes, then);
     if constexpr (has_dot<Isa, T> && By != product::fma)
-      if (dot_is_better(w.quantised(), x.rows)) return by_dot(w, index, x, then);
-    by_fma(w, index, x, then);
+      if (by.form == operand_form::rows) return by_dot(w, index, by.x, then);
+    by_fma(w, index, by.wide, then);
   }
 
   /// The two ways; the same bits.
-  template <class T> void by_fma(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
+  template <class T> void by_fma(packed_matrix<T> const& w, int index, rows_of<float> x, std::uint32_t const* then) noexcept {
     constexpr int word = packed_matrix<T>::word, block_steps = packed_matrix<T>::block_steps;
     constexpr bool anew = block_of<Isa>::widens_anew;
     bool const several = x.rows > block_of<Isa>::rows, unpack = anew && x.rows >= block_of<Isa>::rows && w.quantised();
@@ -59,8 +51,7 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
     bool const streams = !several && passes_of<Isa>(x.rows, w.quantised()) == 1;
     int const most = leave    ? shared_inputs / word
                      : unpack  ? unpacked_steps
-                     : streams ? inputs_at_once / word
-                     : several || (anew && word == 2 && !w.quantised()) ? step_block : shared_inputs / 2;
+                     : several || streams || (anew && word == 2 && !w.quantised()) ? step_block : shared_inputs / 2;
     alignas(64) float left[anew ? 1 : shared_inputs * panel_outputs];
     alignas(64) std::uint32_t unpacked[(anew ? unpacked_steps : block_steps) * panel_outputs];
     flushing<Isa, sizeof(T) == 2> const guard;   // the kernels are calls of their own: no arithmetic moves out of it
@@ -126,11 +117,6 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
   /// Words of memory that the block after step `next` reads: of this panel or, at its end, of the one that comes then.
   template <class T> static std::size_t coming(packed_matrix<T> const& w, int next, int block) noexcept {
     return w.words_before(std::min(block, next < w.steps() ? w.steps() - next : w.steps()));
-  }
-  /// One row waits for memory, whichever way; codes of few rows are best widened in registers.
-  static bool dot_is_better(bool codes, int rows) noexcept {
-    if constexpr (By == product::dot) return true;
-    else return codes ? rows > block_of<Isa>::rows && !fma_pays<Isa>() : rows == 1 || !fma_pays<Isa>();
   }
 };
 

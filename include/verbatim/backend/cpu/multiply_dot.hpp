@@ -40,6 +40,7 @@ template <class Isa> bool fma_pays() noexcept {
       constexpr int rows = block_of<Isa>::rows, steps = 64;
       alignas(64) static std::uint32_t const panel[steps * panel_outputs] = {};
       static bf16 const x[rows * steps * 2] = {};
+      static float const wide[rows * steps * 2] = {};
       alignas(64) float sums[rows * panel_outputs] = {};
       auto const best_of = [&](auto const& product) {
         using clock = std::chrono::steady_clock;
@@ -53,7 +54,7 @@ template <class Isa> bool fma_pays() noexcept {
         return best;
       };
       auto const by_dot = best_of([&] { multiply_dot<Isa>(panel, steps, x, steps * 2, rows, sums, true, {}); });
-      auto const by_fma = best_of([&] { multiply_fma<Isa>(word_weights<bf16>{panel}, steps, x, steps * 2, rows, sums, true, nullptr, {}); });
+      auto const by_fma = best_of([&] { multiply_fma<Isa, bf16>(word_weights<bf16>{panel}, steps, wide, steps * 2, rows, sums, true, nullptr, {}); });
       return by_fma < by_dot;
     }();
     return pays;

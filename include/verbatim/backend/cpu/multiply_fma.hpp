@@ -11,8 +11,7 @@
 
 namespace verbatim::cpu {
 
-inline constexpr int shared_inputs = 64;     ///< whose f32 weights are left for further rows: 16 KiB of L1, beside their sums
-inline constexpr int inputs_at_once = 512;   ///< of one block of rows: 12 KiB of f32
+inline constexpr int shared_inputs = 64;   ///< whose f32 weights are left for further rows: 16 KiB of L1, beside their sums
 
 /// Weights of one panel. `unit`: inputs that one step of the loop takes; `at(step, column)`: those from a step on, for tiles of 16
 /// outputs from a column on, valid for `run(steps)` steps; `lines`: cache lines of a step, times 256.
@@ -75,22 +74,11 @@ template <class T> struct float_weights {
 namespace detail {
 
 template <class Isa, class T, int Rows, bool Leave, class Weights>
-__attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const* x, std::size_t stride, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
+__attribute__((noinline)) void multiply_fma(Weights weights, int steps, float const* x, std::size_t stride, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
   using V = vector_of<Isa>;
   constexpr int tiles = block_of<Isa>::tiles(Rows, Weights::scaled), unit = Weights::unit, pair = sizeof(T) == 2;
-  alignas(64) float wide[Rows][pair ? inputs_at_once : 1];
   float const* row[Rows];
-  repeat<Rows>([&](auto r) __attribute__((always_inline)) {
-    T const* const from = x + std::size_t(r) * stride;
-    if constexpr (!pair) {
-      row[r] = from;
-    } else {
-      int i = 0, inputs = steps * unit;
-      for (; i + tree_lanes <= inputs; i += tree_lanes) V::load(from + i).store(wide[r] + i);
-      for (; i < inputs; ++i) wide[r][i] = to_float(from[i]);
-      row[r] = wide[r];
-    }
-  });
+  repeat<Rows>([&](auto r) __attribute__((always_inline)) { row[r] = x + std::size_t(r) * stride; });
   for (int t = 0, pass = 0; t < panel_tiles; t += tiles, pass += steps) {
     auto const sum = [&](int r, int i) __attribute__((always_inline)) { return sums + r * panel_outputs + (t + i) * tree_lanes; };
     V acc[Rows][tiles];
@@ -124,11 +112,11 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, T const*
 
 }  // namespace detail
 
-/// sums[row][64] += (`fresh`: =) the products of `steps` steps with `count` rows, 1 <= count <= block_of<Isa>::rows; at most inputs_at_once
-/// inputs of bf16. `leave`: null, or where the weights go as f32. `ahead` counts the steps of all passes over the panel
+/// sums[row][64] += (`fresh`: =) the products of `steps` steps with `count` rows of values of T in f32, 1 <= count <= block_of<Isa>::rows.
+/// `leave`: null, or where the weights go as f32. `ahead` counts the steps of all passes over the panel
 /// (passes_of). For bf16 the caller holds a `flushing`.
 template <class Isa, class T, class Weights>
-void multiply_fma(Weights weights, int steps, T const* x, std::size_t stride, int count, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
+void multiply_fma(Weights weights, int steps, float const* x, std::size_t stride, int count, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
   with_rows<Isa>(count, [&](auto rows) {
     constexpr bool leaves = Weights::leaves && !block_of<Isa>::widens_anew && 2 * rows >= block_of<Isa>::rows;   // of several blocks none is smaller (for_parts)
     if constexpr (leaves)

@@ -16,6 +16,7 @@
 #include "verbatim/backend/cpu/kv.hpp"
 #include "verbatim/backend/cpu/linear.hpp"
 #include "verbatim/backend/cpu/norm.hpp"
+#include "verbatim/backend/cpu/operand.hpp"
 #include "verbatim/backend/cpu/pack.hpp"
 #include "verbatim/backend/cpu/rope.hpp"
 #include "verbatim/backend/cpu/threads.hpp"
@@ -51,7 +52,7 @@ template <cpu::instruction_set Isa, class T, class Attention, class Linear> clas
         workspace_(c, limits), cosine_(std::size_t(limits.tokens) * frequencies_.size()),
         sine_(std::size_t(limits.tokens) * frequencies_.size()),
         logits_(std::size_t(limits.outputs) * std::size_t(cpu::padded(c.vocabulary))),
-        codes_(limits.weights != weight_format::w4a8 ? 0 : std::size_t(std::max(limits.tokens, limits.outputs)) * std::size_t(cpu::int8_blocks(widest(c)))) {
+        operands_(std::max(limits.tokens, limits.outputs), widest(c), limits.weights) {
     if constexpr (sizeof(T) == 2 && Linear::policy::by == cpu::product::fastest) cpu::fma_pays<Isa>();   // measures before the first step
   }
 
@@ -262,13 +263,9 @@ template <cpu::instruction_set Isa, class T, class Attention, class Linear> clas
     });
   }
 
-  /// x, and in eight bits where w wants it so; valid until the next.
+  /// x in the form that a product with w reads; valid until the next.
   cpu::operand<T> operand_of(rows x, matrix const& w) noexcept {
-    if (!w.rounds_activations()) return {x};
-    int const blocks = cpu::int8_blocks(w.inputs());
-    cpu::int8_rows const codes{codes_.data(), x.rows, blocks, std::size_t(blocks)};
-    by_rows(x.rows, w.inputs(), [&](int r) { cpu::encode_row<V>(x.row(r), w.inputs(), codes.row(r)); });
-    return {x, codes};
+    return operands_.of(x, w, [this](int rows, int work, auto&& f) { by_rows(rows, work, f); });
   }
 
   /// out(row, column, x w^T + bias in f32) for 16 columns at a time.
@@ -290,7 +287,7 @@ template <cpu::instruction_set Isa, class T, class Attention, class Linear> clas
   typename Attention::template kernel<Isa, T> attention_;
   cpu::workspace<T> workspace_;
   aligned_array<float> cosine_, sine_, logits_;
-  aligned_array<cpu::int8_block> codes_;   ///< of the rows that are multiplied now
+  cpu::operands<Isa, T, Linear::policy::by> operands_;   ///< the rows that are multiplied now
 };
 
 }  // namespace verbatim

@@ -22,8 +22,24 @@ using float_half = float __attribute__((vector_size(32)));
 using double_half = double __attribute__((vector_size(64)));
 using units_half = std::uint64_t __attribute__((vector_size(64)));
 
+/// What one register holds of them. g++ 12 takes a vector that is wider than a register apart, lane by lane, to compare or convert it.
+#if defined(__AVX512F__)
+inline constexpr int register_lanes = 16;
+#else
+inline constexpr int register_lanes = 8;
+#endif
+using float_register = float __attribute__((vector_size(4 * register_lanes)));
+using int_register = std::int32_t __attribute__((vector_size(4 * register_lanes)));
+
 /// Vectors are passed by reference: by value their ABI would depend on the instruction set.
-inline void load(float_lanes& v, float const* p) noexcept { std::memcpy(&v, p, sizeof v); }
+/// A register at a time: in smaller pieces, as g++ copies 64 bytes, what is loaded next would wait for the stores.
+[[gnu::always_inline]] inline void load(float_lanes& v, float const* p) noexcept {
+  for (int first = 0; first < lanes; first += register_lanes) {
+    float_register r;
+    std::memcpy(&r, p + first, sizeof r);
+    std::memcpy(reinterpret_cast<float*>(&v) + first, &r, sizeof r);
+  }
+}
 inline void load_padded(float_lanes& v, float const* p, std::size_t count, float pad) noexcept {
   float block[lanes];
   for (int j = 0; j < lanes; ++j) block[j] = std::size_t(j) < count ? p[j] : pad;
@@ -33,6 +49,19 @@ inline void load_padded(float_lanes& v, float const* p, std::size_t count, float
 inline void load_at(float_lanes& v, float const* p, std::size_t i, std::size_t size) noexcept {
   if (i + lanes <= size) load(v, p + i);
   else load_padded(v, p + i, size - i, 0);
+}
+/// Calls f(register, register of more...), which may change the first, for each part of v and of `more`.
+template <class F, class... More> [[gnu::always_inline]] inline void each_register(F&& f, float_lanes& v, More const&... more) noexcept {
+  auto const part = [](auto const& from, int first) {
+    float_register r;
+    std::memcpy(&r, reinterpret_cast<float const*>(&from) + first, sizeof r);
+    return r;
+  };
+  for (int first = 0; first < lanes; first += register_lanes) {
+    float_register r = part(v, first);
+    f(r, part(more, first)...);
+    std::memcpy(reinterpret_cast<float*>(&v) + first, &r, sizeof r);
+  }
 }
 /// Calls f(vector, first index) for each block of 16; the last one is padded with `pad`.
 template <class F> inline void each_block(std::span<float const> row, float pad, F&& f) {
@@ -59,41 +88,38 @@ inline std::uint32_t mask_at_least(float_lanes const& v, float t) noexcept {
 }
 inline float next_above(float t) noexcept;   // for finite t: x > t is x >= next_above(t)
 
-/// to = a * b + c, rounded once. Written out: what a compiler fuses of its own accord depends on its options.
-inline void multiply_add(float_lanes& to, float_lanes const& a, float_lanes const& b, float_lanes const& c) noexcept {
+/// a * b + c, rounded once. Written out: what a compiler fuses of its own accord depends on its options.
+[[gnu::always_inline]] inline float_register multiply_add(float_register const& a, float_register const& b, float_register const& c) noexcept {
 #if defined(__AVX512F__)
-  to = (float_lanes)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+  return (float_register)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(__FMA__)
-  __m256 x[2], y[2], z[2];
-  std::memcpy(x, &a, sizeof x), std::memcpy(y, &b, sizeof y), std::memcpy(z, &c, sizeof z);
-  for (int h = 0; h < 2; ++h) x[h] = _mm256_fmadd_ps(x[h], y[h], z[h]);
-  std::memcpy(&to, x, sizeof x);
+  return (float_register)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 #else
-  for (int j = 0; j < lanes; ++j) to[j] = __builtin_fmaf(a[j], b[j], c[j]);
+  float_register to;
+  for (int j = 0; j < register_lanes; ++j) to[j] = __builtin_fmaf(a[j], b[j], c[j]);
+  return to;
 #endif
 }
 
-/// exp(x) for x <= 0, relative error below 2^-22. Below -87 (masked included) the result is that of -87, below 2^-125: it
+/// to = exp(x - peak) of sixteen x <= peak, relative error below 2^-22. Below -87 (masked included) the result is that of -87, below 2^-125: it
 /// vanishes beside the peak's 1 in every sum that is made of it. kernel/logit_row.hpp has the same operations.
-inline void exp_lanes(float_lanes& x) noexcept {
-  auto const all = [](float_lanes& v, float c) { v = float_lanes{} + c; };
-  float_lanes a, b, shifted, r, p;
-  all(a, -87.0f);
-  x = x > a ? x : a;
-  all(a, 1.44269504f), all(b, 12582912.0f);                    // 1.5 * 2^23: rounds to the nearest integer
-  multiply_add(shifted, x, a, b);
-  float_lanes const n = shifted - b;
-  all(a, -0.693359375f), multiply_add(r, n, a, x);             // ln 2 in two parts
-  all(a, 2.12194440e-4f), multiply_add(r, n, a, r);
-  all(a, 1.9875691500e-4f), all(b, 1.3981999507e-3f), multiply_add(p, r, a, b);   // minimax polynomial of Cephes' expf
-  all(b, 8.3334519073e-3f), multiply_add(p, p, r, b);
-  all(b, 4.1665795894e-2f), multiply_add(p, p, r, b);
-  all(b, 1.6666665459e-1f), multiply_add(p, p, r, b);
-  all(b, 5.0000001201e-1f), multiply_add(p, p, r, b);
-  float_lanes const square = r * r;
-  multiply_add(p, p, square, r);
-  p = p + 1.0f;
-  x = (float_lanes)((int_lanes)p + (((int_lanes)shifted) << 23));   // the low bits of `shifted` are the integer n
+[[gnu::always_inline]] inline void exp_lanes(float_lanes& to, float const* from, float peak) noexcept {
+  auto const all = [](float c) __attribute__((always_inline)) { return float_register{} + c; };
+  for (int first = 0; first < lanes; first += register_lanes) {
+    float_register x;
+    std::memcpy(&x, from + first, sizeof x);
+    x -= peak;
+    float_register const least = all(-87.0f), magic = all(12582912.0f);   // 1.5 * 2^23: rounds to the nearest integer
+    x = x > least ? x : least;
+    float_register const shifted = multiply_add(x, all(1.44269504f), magic), n = shifted - magic;
+    float_register r = multiply_add(n, all(-0.693359375f), x);            // ln 2 in two parts
+    r = multiply_add(n, all(2.12194440e-4f), r);
+    float_register p = multiply_add(r, all(1.9875691500e-4f), all(1.3981999507e-3f));   // minimax polynomial of Cephes' expf
+    for (float c : {8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f}) p = multiply_add(p, r, all(c));
+    p = multiply_add(p, r * r, r) + 1.0f;
+    x = (float_register)((int_register)p + ((int_register)shifted << 23));   // the low bits of `shifted` are the integer n
+    std::memcpy(reinterpret_cast<float*>(&to) + first, &x, sizeof x);
+  }
 }
 
 /// Stores the lanes of v whose bit is set, in order, and returns how many. Writes up to 16 floats.
@@ -113,6 +139,12 @@ inline void to_doubles(double_half (&to)[2], float_lanes const& v) noexcept {
   __m256d const low = _mm512_maskz_extractf64x4_pd(0xff, bits, 0), high = _mm512_maskz_extractf64x4_pd(0xff, bits, 1);
   to[0] = (double_half)_mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(low));
   to[1] = (double_half)_mm512_maskz_cvtps_pd(0xff, _mm256_castpd_ps(high));
+#elif defined(__AVX__)
+  __m128 quarter[4];
+  __m256d wide[4];
+  std::memcpy(quarter, &v, sizeof quarter);
+  for (int i = 0; i < 4; ++i) wide[i] = _mm256_cvtps_pd(quarter[i]);
+  std::memcpy(to, wide, sizeof wide);
 #else
   float_half low, high;
   std::memcpy(&low, &v, sizeof low);

@@ -20,24 +20,22 @@ inline constexpr int row_revision = 3;
 [[gnu::noinline]] inline float finite_peak(std::span<float const> row) noexcept {
   float_lanes top[4], v;
   for (auto& t : top) t = float_lanes{} + masked;
-  int_lanes bad{};
+  int_register bad{};
+  auto const meet = [&](float_lanes& t, float_lanes const& with) __attribute__((always_inline)) {
+    each_register([&](float_register& most, float_register x) __attribute__((always_inline)) {
+      most = x > most ? x : most;
+      bad |= (int_register)(x != x);
+    }, t, with);
+  };
   std::size_t i = 0;
   for (; i + 4 * lanes <= row.size(); i += 4 * lanes)
-    for (int k = 0; k < 4; ++k) {
-      load(v, row.data() + i + k * lanes);
-      top[k] = v > top[k] ? v : top[k];
-      bad |= (int_lanes)(v != v);
-    }
-  each_block(row.subspan(i), masked, [&](float_lanes const& x, std::size_t) {
-    top[0] = x > top[0] ? x : top[0];
-    bad |= (int_lanes)(x != x);
-  });
+    for (int k = 0; k < 4; ++k) load(v, row.data() + i + k * lanes), meet(top[k], v);
+  each_block(row.subspan(i), masked, [&](float_lanes const& x, std::size_t) { meet(top[0], x); });
   float peak = masked;
   bool is_bad = false;
-  for (int j = 0; j < lanes; ++j) {
+  for (int j = 0; j < lanes; ++j)
     for (auto const& t : top) peak = std::max(peak, float(t[j]));
-    is_bad |= bad[j] != 0;
-  }
+  for (int j = 0; j < register_lanes; ++j) is_bad |= bad[j] != 0;
   bool const finite = !is_bad && peak > masked && peak < -masked;
   return finite ? peak : std::numeric_limits<float>::quiet_NaN();
 }
@@ -54,11 +52,7 @@ inline constexpr int row_revision = 3;
       p = padded;
     }
     float_lanes e[8];
-    for (int k = 0; k < 8; ++k) {
-      load(e[k], p + k * lanes);
-      e[k] -= peak;
-      exp_lanes(e[k]);
-    }
+    for (int k = 0; k < 8; ++k) exp_lanes(e[k], p + k * lanes, peak);
     float_lanes const all = ((e[0] + e[1]) + (e[2] + e[3])) + ((e[4] + e[5]) + (e[6] + e[7]));
     add_as_units(sum, all);
   }

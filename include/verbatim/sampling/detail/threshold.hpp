@@ -41,7 +41,7 @@ struct upper {
     float_lanes m;
     load_at(m, w.weight, i, w.row.size());
     count += std::size_t(std::popcount(mask_at_least(v, t)));
-    m = v >= t ? m : float_lanes{};
+    each_register([&](float_register& weight, float_register x) __attribute__((always_inline)) { weight = x >= t ? weight : float_register{}; }, m, v);
     add_as_double(sum, m);
   });
   return {total(sum), count};
@@ -94,10 +94,12 @@ inline float count_threshold(std::span<float const> row, float peak, int k) {
 [[gnu::noinline]] inline double masses(std::span<float const> row, float peak, float* out) noexcept {
   double_half sum[2] = {};
   each_block(row, masked, [&](float_lanes const& x, std::size_t i) {
-    float_lanes v = x - peak;
-    exp_lanes(v);
-    float_lanes const rounded = (v + 0x1.8p-12f) - 0x1.8p-12f;
-    v = v < 0x1p-12f ? rounded : v;
+    float_lanes v;
+    exp_lanes(v, reinterpret_cast<float const*>(&x), peak);
+    each_register([](float_register& mass) __attribute__((always_inline)) {
+      float_register const rounded = (mass + 0x1.8p-12f) - 0x1.8p-12f;
+      mass = mass < 0x1p-12f ? rounded : mass;
+    }, v);
     std::memcpy(out + i, &v, sizeof v);
     add_as_double(sum, v);
   });
