@@ -48,6 +48,16 @@ TEST_CASE("product form: always a compiled tile, within the rows that there are,
   CHECK((cut > 1000 && whole > 1000));
 }
 
+TEST_CASE("product form: parts have every number of leaves that there is, once, most first") {
+  for (int leaves = 1; leaves <= 300; ++leaves) {
+    std::vector<int> all, visited;
+    for (int parts = 1; parts <= leaves; ++parts)
+      if (int const each = (leaves + parts - 1) / parts; all.empty() || all.back() != each) all.push_back(each);
+    for (int each = leaves; each > 0; each = next_fewer(leaves, each)) visited.push_back(each);
+    REQUIRE(visited == all);
+  }
+}
+
 TEST_CASE("product form: a tile calls its own kernel") {
   for (product_form const& t : product_tiles) with_tile(t, [&]<int Rows, int Groups>() { CHECK((Rows == t.rows && Groups == t.groups)); });
 }
