@@ -58,6 +58,11 @@ TEST_CASE("product form: parts have every number of leaves that there is, once, 
   }
 }
 
+TEST_CASE("product form: of no rows it is the smallest, whole") {
+  for (int processors : {1, 132}) CHECK(product_form_for({0, 4096, 4096}, processors) == product_form{8, 1});
+  static_assert(product_form_for({0, 4096, 4096}, 132).leaves_each == 0);
+}
+
 TEST_CASE("product form: a tile calls its own kernel") {
   for (product_form const& t : product_tiles) with_tile(t, [&]<int Rows, int Groups>() { CHECK((Rows == t.rows && Groups == t.groups)); });
 }

@@ -87,6 +87,7 @@ constexpr int next_fewer(int leaves, int each) { return each > 1 ? kernel::block
 
 /// Cost: up to four tiles times twice the square root of the leaves are estimated, a tenth of a microsecond a product; none up to few rows.
 constexpr product_form product_form_for(product_size const& s, int processors) {
+  if (s.rows == 0) return product_tiles[0];   // of nothing, nothing is cut
   int const padded = padded_rows(s.rows), leaves = kernel::sm90::leaves_of(s.k);
   if (padded <= product_policy::few_rows) {
     product_form const few{padded, 1};
