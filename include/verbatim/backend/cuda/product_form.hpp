@@ -105,8 +105,8 @@ constexpr product_form product_form_for(product_size const& s, int processors) {
   return best;
 }
 
-/// Partial sums of a product of any number of rows, in elements.
-constexpr std::size_t product_partials(int outputs, int k, int processors) {
+/// Partial sums of a product of any number of rows up to `most_rows`, in elements.
+constexpr std::size_t product_partials(int outputs, int k, int most_rows, int processors) {
   std::int64_t const row = std::int64_t(kernel::sm90::leaves_of(k)) * outputs;
   std::int64_t most = 0;
   if (kernel::sm90::leaves_of(k) == 1) return 0;
@@ -116,7 +116,7 @@ constexpr std::size_t product_partials(int outputs, int k, int processors) {
     std::int64_t const rows = few ? std::min<std::int64_t>(lines, 1) * f.rows : std::min(lines * f.rows, product_policy::most_partial_bytes / 4 / row);
     most = std::max(most, rows);
   }
-  return std::size_t(most * row);
+  return std::size_t(std::min<std::int64_t>(most, most_rows) * row);
 }
 
 }  // namespace verbatim::cuda
