@@ -13,6 +13,7 @@
 #
 # Parts: the card as nvidia-smi tells it (nothing is set), the rates of memory and of bf16 products, and of --only WORD,WORD...
 #   tests        the programs called *_tests, a quarter of the budget where they are not alone
+#   real_shapes  what batches of the 7B shape sample is scored the same, which tests leave out for its time: in no call that does not ask for it
 #   sanitizers   compute-sanitizer's memcheck, initcheck, synccheck and racecheck on a small model: in no call that does not ask for them
 #   verbatim     `verbatim bench` on the shapes, the 8B and 7B first; what exactness costs; the library's kernels alone
 #   torch        PyTorch on the same shapes
@@ -41,8 +42,8 @@ while [ $# -gt 0 ]; do
     --shapes|--batch|--repetitions|--only) more+=("$1" "$2") ;;
     *) echo "gpu.sh: unknown option $1 (--help)" >&2; exit 2 ;;
   esac
-  if [ "$1" = --only ] && ! [[ $2 =~ ^((tests|sanitizers|verbatim|torch|compile)(,|$))+$ ]]; then
-    echo "gpu.sh: --only takes some of tests,sanitizers,verbatim,torch,compile" >&2
+  if [ "$1" = --only ] && ! [[ $2 =~ ^((tests|real_shapes|sanitizers|verbatim|torch|compile)(,|$))+$ ]]; then
+    echo "gpu.sh: --only takes some of tests,real_shapes,sanitizers,verbatim,torch,compile" >&2
     exit 2
   fi
   shift 2

@@ -39,7 +39,7 @@ void products(bench<Executor>& b, char const* part, std::string const& model, ch
     auto const w = random_array<Executor, bf16>(std::size_t(copies) * elements), x = random_array<Executor, bf16>(std::size_t(most) * std::size_t(k));
     cuda::device_array<Executor, Out> const y(std::size_t(most) * std::size_t(outputs));
     cuda::device_array<Executor, bf16> const scratch(Linear::template row_room<bf16>(most, k)), in_tiles(scratch.size());
-    cuda::device_array<Executor, float> const partial(Linear::partial_room(outputs, k, Executor::processors));
+    cuda::device_array<Executor, float> const partial(Linear::partial_room({outputs, k, most}, Executor::processors));
     for (int rows : all_rows) {
       std::size_t const in = std::size_t(rows) * std::size_t(k), out = std::size_t(rows) * std::size_t(outputs);
       auto const of_x = [&](char const* lies, kernel::global<bf16 const> read, int groups) {

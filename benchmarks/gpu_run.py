@@ -19,6 +19,7 @@ Seconds that a call takes where kernels reach half of their floors (estimates: n
                                                              sum: 519 of 560
   PyTorch compiled, what is left; of its own call             5 x 60   120 each
   sanitizers, of their own call                                   240   480
+  the 7B shape among the tests, of a call that asks for it         70   300
 """
 import argparse
 import json
@@ -35,11 +36,12 @@ from gpu_runner import QUERIES, Runner, ask
 HERE = pathlib.Path(__file__).resolve().parent
 SHAPES = ["llama-3.1-8b", "qwen2.5-7b", "qwen2.5-0.5b", "qwen2.5-1.5b", "llama-3.2-1b"]   # what is wanted most comes first
 BEFORE_THE_REST = 3   # of them that bars are about: kernels and the cost of exactness come after these
-WORDS = ("tests", "sanitizers", "verbatim", "torch", "compile")   # what --only takes, in the order in which it runs
+WORDS = ("tests", "real_shapes", "sanitizers", "verbatim", "torch", "compile")   # what --only takes, in the order in which it runs
 DEFAULT_WORDS = "tests,verbatim,torch,compile"
 PAGE = 64           # tokens of a page of the command-line program's cache
 MANY = 128          # sequences of a batch from which on a single repetition has to do: its prompts alone are a quarter of a million tokens
 RATES, TESTS = 40, 0.25   # the most seconds of the first part, and the tests' share of a budget that is not theirs alone
+REAL_SHAPES = 300   # the most seconds of the test of a large shape
 BENCH = {"large": (90, 80), "small": (30, 20)}   # the most seconds of a shape's batches below MANY, and of the others
 # What compute-sanitizer looks for, the most seconds that it gets, and the work: two prompts and a few tokens; longer ones for what slows a
 # program least.
@@ -108,7 +110,7 @@ def measure(a, r):
     except ValueError:
         a.memory = 0
     torch = None   # not asked yet whether it is there: that alone takes long
-    for word, part, names in (("tests", tests, ["tests"]), ("sanitizers", sanitizers, SANITIZERS),
+    for word, part, names in (("tests", tests, ["tests"]), ("real_shapes", real_shapes, ["real_shapes"]), ("sanitizers", sanitizers, SANITIZERS),
                               ("verbatim", verbatim_rows, ["kernels", "contract", *(f"bench/{shape}" for shape in a.configs)]),
                               ("torch", torch_rows, ["torch/ops", *(f"torch/{shape}" for shape in a.configs)]),
                               ("compile", compiled_rows, [f"compile/{shape}" for shape in a.configs])):
@@ -135,7 +137,7 @@ def measure(a, r):
 
 def tests(a, r):
     programs = sorted(a.programs.glob("*_tests"))
-    share = TESTS if {"verbatim", "torch", "compile"} & a.only else 0.5 if "sanitizers" in a.only else 1
+    share = TESTS if {"verbatim", "torch", "compile"} & a.only else 0.5 if {"sanitizers", "real_shapes"} & a.only else 1
     end, least = time.monotonic() + min(share * a.budget, max(r.left(), 0)), min(20, share * a.budget / 7)   # less time than that tells nothing of a test
     for program in programs:
         try:
@@ -152,6 +154,15 @@ def tests(a, r):
                 r.part(f"tests/{name}", [program, as_filter(name)], max(least, left / min(2, len(names) - i)))
     if not programs:
         r.missing("tests", "no test programs")
+
+
+def real_shapes(a, r):
+    """What batches of the 7B shape sample is scored the same: among the tests it is skipped."""
+    program = a.programs / "cuda_tests"
+    if program.exists():
+        r.part("tests/real_shapes_7b", [program, "[real_shapes_7b]"], REAL_SHAPES, {**r.env, "VERBATIM_REAL_SHAPES": "all"})
+    else:
+        r.missing("tests/real_shapes_7b", "no program cuda_tests")
 
 
 def sanitizers(a, r):

@@ -13,6 +13,8 @@ namespace {
 
 using namespace verbatim;
 
+constexpr int row_counts[] = {1, 4, 6, 12, 16, 64, 512};   // 6 and 12: one and two whole blocks of rows (cpu::block_of)
+
 template <class T> std::vector<cpu::packed_matrix<T>> weights_of(int outputs, int inputs, weight_format format) {
   std::vector<T> row_major(std::size_t(outputs) * std::size_t(inputs));
   std::uint32_t state = 1;
@@ -40,7 +42,7 @@ template <class T> void table(int outputs, int inputs, int threads, int rounds, 
   cpu::pool pool(threads);
   auto const weights = weights_of<T>(outputs, inputs, format);
   auto const memory = limits::memory_to_read();
-  for (int rows : {1, 4, 16, 64, 512}) {
+  for (int rows : row_counts) {
     aligned_array<T> x(std::size_t(rows) * std::size_t(inputs)), y(std::size_t(rows) * std::size_t(weights[0].outputs()));
     for (std::size_t i = 0; i < x.size(); ++i) x.data()[i] = from_float<T>(float(i % 17) / 16 - 0.5f);
     std::size_t const count = rows > 16 ? std::max<std::size_t>(1, weights.size() / std::size_t(rows / 8)) : weights.size();
@@ -71,7 +73,7 @@ void eigen_table(int outputs, int inputs, int rounds) {
   using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   std::vector<matrix> weights(std::max<std::size_t>(1, 200'000'000 / (std::size_t(outputs) * std::size_t(inputs) * 4)));
   for (auto& w : weights) w = matrix::Random(outputs, inputs);
-  for (int rows : {1, 4, 16, 64, 512}) {
+  for (int rows : row_counts) {
     matrix const x = matrix::Random(rows, inputs);
     matrix y(rows, outputs);
     std::size_t const count = rows > 16 ? std::max<std::size_t>(1, weights.size() / std::size_t(rows / 8)) : weights.size();

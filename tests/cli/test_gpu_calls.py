@@ -48,7 +48,8 @@ def order(folder):
     expect(f"what bars are about comes first, verbatim before PyTorch: {names}", names ==
            ["limits", "tests/gpu: one", *sum([[f"bench/{s}", f"bench/{s}/many"] for s in shapes[:3]], []), "contract", "kernels",
             *sum([[f"bench/{s}", f"bench/{s}/many"] for s in small], []), "torch/ops", *(f"torch/{s}" for s in shapes), *(f"compile/{s}" for s in shapes)])
-    expect("sanitizers are for a call of their own", {p["name"] for p in parts if p.get("why") == "not asked for"} == set(gpu_run.SANITIZERS))
+    expect("sanitizers and the test of the 7B shape are for a call of their own",
+           {p["name"] for p in parts if p.get("why") == "not asked for"} == {"real_shapes", *gpu_run.SANITIZERS})
     most = {line.split("s  ", 1)[1].rsplit(" (at most ", 1)[0]: float(line.rsplit(" (at most ", 1)[1].split()[0]) for line in done.stdout.splitlines() if " (at most " in line}
     before = [n for n in names[:names.index("bench/qwen2.5-7b/many") + 1] if not n.startswith("tests/")]
     total = sum(most[n] for n in before) + gpu_run.TESTS * 560 + gpu_runner.WRITING
@@ -77,6 +78,29 @@ esac
     done = run(folder, "--programs", programs, "--only", "sanitizers", "--budget", 9, record=folder / "s.json")
     r = json.loads((folder / "s.json").read_text())
     expect(f"so does a sanitizer: {done.returncode}", done.returncode == 1 and r["sanitizers"]["memcheck"]["status"] == "out of time")
+
+
+def real_shapes(folder):
+    """The test that the others leave out: its own part, told to do it, a failure like another's, and one record with theirs."""
+    card(folder)
+    programs = programs_in(folder, cuda_tests='''case "$1" in
+  --list-test-names-only) echo "gpu: one" ;;
+  "[real_shapes_7b]") echo "$VERBATIM_REAL_SHAPES" >>"${0%/*}/asked"; if [ -e "${0%/*}/fails" ]; then echo "CHECK failed" >&2; exit 1; fi ;;
+esac
+''')
+    record, states = folder / "record.json", lambda: {t["name"]: t["status"] for t in json.loads(record.read_text())["tests"]}
+    done = run(folder, "--programs", programs, "--only", "tests", record=record)
+    expect(f"it is no part of the tests: {states()}", done.returncode == 0 and states() == {"tests/gpu: one": "done"} and not (programs / "asked").exists())
+    done = run(folder, "--programs", programs, "--only", "real_shapes", record=record)
+    expect(f"where it is asked for, it runs: {states()} {done.stderr[-300:]}", done.returncode == 0 and (programs / "asked").read_text() == "all\n"
+           and states() == {"tests/gpu: one": "done", "tests/real_shapes_7b": "done"})
+    expect("and nothing says that it was not", not any(p["name"] == "real_shapes" for p in json.loads(record.read_text())["parts"]))
+    (programs / "fails").touch()
+    done = run(folder, "--programs", programs, "--only", "tests,real_shapes", record=record)
+    expect(f"it may fail: {done.returncode} {states()}", done.returncode == 1 and states() == {"tests/gpu: one": "done", "tests/real_shapes_7b": "failed"})
+    (programs / "cuda_tests").unlink()
+    run(folder, "--programs", programs, "--only", "real_shapes", record=folder / "without.json")
+    expect("without a program it says so", any("no program cuda_tests" in m["why"] for m in json.loads((folder / "without.json").read_text())["not_measured"]))
 
 
 def bar_of_tests(_):
@@ -147,7 +171,7 @@ def one_session(folder):
     expect("each call is listed", [c["only"] for c in r["calls"]] == [["tests", "verbatim"], ["sanitizers"], ["torch"], ["compile"]] and
            near(r["seconds"], sum(c["seconds"] for c in r["calls"])))
     missing = {m.get("part") or (m["what"], m["who"]) for m in r["not_measured"]}
-    expect(f"only what no call measured is missing: {missing}", missing == {"kernels", ("prefill", "verbatim"), ("prefill", "PyTorch")})
+    expect(f"only what no call measured is missing: {missing}", missing == {"kernels", "real_shapes", ("prefill", "verbatim"), ("prefill", "PyTorch")})
     expect("each call's outputs are in a folder of their own", (raw / "call-4/compile.qwen2.5-0.5b.out").exists() and not (raw / "compile.qwen2.5-0.5b.out").exists())
 
     other = run(folder, *common, "--only", "sanitizers", "--commit", "def5678", record=record)
@@ -181,7 +205,7 @@ def near(x, y):
 
 
 with tempfile.TemporaryDirectory() as name:
-    for check in (order, deadlocks, bar_of_tests, card_without_a_driver, outputs_outlive_failures, one_session):
+    for check in (order, deadlocks, real_shapes, bar_of_tests, card_without_a_driver, outputs_outlive_failures, one_session):
         folder = pathlib.Path(name) / check.__name__
         folder.mkdir()
         check(folder)

@@ -118,14 +118,21 @@ TEST_CASE("contract: every term changes the digest") {
 
 TEST_CASE("contract: the words say what is rounded, and no more") {
   auto const says = [](verbatim::contract_terms const& t, char const* what) { return verbatim::to_string(t).find(what) != std::string::npos; };
-  using verbatim::weight_format;
-  for (auto format : {weight_format::checkpoint, weight_format::int8, weight_format::int4, weight_format::w4a8}) {
-    auto const f32 = verbatim::terms_of<examples::llama_f32>({format}), narrow = verbatim::terms_of<examples::llama_bf16>({format});
-    bool const operands = format == weight_format::w4a8;
-    CAPTURE(verbatim::name_of(format));
-    CHECK(says(f32, "nothing rounded below f32") == !operands);
-    CHECK(says(f32, "multiplied with is rounded to eight bits in blocks of 32") == operands);
-    CHECK(says(narrow, "multiplied with is rounded to eight bits in blocks of 32") == operands);
-    CHECK(says(narrow, "rounded after norms"));
-  }
+  using verbatim::kv_format, verbatim::weight_format;
+  for (auto weights : {weight_format::checkpoint, weight_format::int8, weight_format::int4, weight_format::w4a8})
+    for (auto kv : {kv_format::activations, kv_format::bf16, kv_format::int8})
+      for (bool narrow : {false, true}) {
+        auto const t = narrow ? verbatim::terms_of<examples::llama_bf16>({weights, kv}) : verbatim::terms_of<examples::llama_f32>({weights, kv});
+        bool const quantised = weights != weight_format::checkpoint, rounds_kv = kv == kv_format::int8 || (kv == kv_format::bf16 && !narrow);
+        CAPTURE(verbatim::to_string(t));
+        CHECK(says(t, "rounded after norms") == narrow);
+        CHECK(says(t, "nothing rounded below f32") == (!narrow && !quantised && !rounds_kv));
+        CHECK(says(t, "rounded below f32 by nothing but the formats named here") == (!narrow && (quantised || rounds_kv)));
+        CHECK(says(t, "matrices quantised to") == quantised);
+        CHECK((!quantised || says(t, ("quantised to " + std::string(verbatim::name_of(weights)) + " in blocks of 32").c_str())));
+        CHECK(says(t, "multiplied with is rounded to eight bits in blocks of 32") == (weights == weight_format::w4a8));
+        CHECK(says(t, "keys and values rounded to bf16") == (rounds_kv && kv == kv_format::bf16));
+        CHECK(says(t, "keys and values quantised to int8 in blocks of 32") == (kv == kv_format::int8));
+        CHECK(says(t, ", keys and values in ") == !rounds_kv);
+      }
 }

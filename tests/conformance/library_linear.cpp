@@ -41,7 +41,7 @@ template <class Out> void check_product(int rows, int outputs, int k, bool with_
   auto const bias = random_values<float>(std::size_t(outputs), 3);
   auto y = random_values<Out>(std::size_t(rows * outputs), 4);
   std::vector<Out> const residual(y.data(), y.data() + y.size());
-  cuda::device_array<cuda::emulator, float> scratch(cuda::library_linear::partial_room(outputs, k, 4));
+  cuda::device_array<cuda::emulator, float> scratch(cuda::library_linear::partial_room({outputs, k, rows}, 4));
   cuda::emulator e;
   cuda::product<bf16, Out> p{x, w, {}, {}, y, rows, outputs, k};
   if (with_bias) p.bias = bias;

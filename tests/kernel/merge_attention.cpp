@@ -99,6 +99,7 @@ template <class T, int D> void check_all() {
   std::uint32_t seed = 0;
   for (auto how : {maxima::around, maxima::rising, maxima::falling, maxima::far_apart, maxima::zeros}) {
     for (double empty : {0.0, 0.2, 0.9}) check<T, D>({0, 15, 16, 5 * leaf + 3, 31 * leaf, 32 * leaf - 1}, 0, how, empty, ++seed);
+    check<T, D>({7 * leaf, 8 * leaf - 1, 8 * leaf, 16 * leaf - 1, 16 * leaf, 25 * leaf}, 0, how, 0.2, ++seed);   // around parts of a round
     check<T, D>({-1, D * leaf - 1, D * leaf, (D + 33) * leaf, 2 * D * leaf + 7}, 0, how, 0.1, ++seed);      // around chunks; and a row that fills up
     check<T, D>({9, 3 * leaf + 4, 70 * leaf + 1, (D + 40) * leaf}, 33 * leaf + 5, how, 0.1, ++seed);        // a window that begins within a leaf
   }

@@ -20,7 +20,7 @@ struct stream {
 
   cuda::emulator device;
   array<bf16> as_rows{outputs * k}, weights{sm90::weight_elements(outputs, k)}, others{weights.size()}, x{sm90::activation_elements(groups, k)}, y{rows * outputs};
-  array<float> partial{cuda::tensor_linear::partial_room(outputs, k, cuda::emulator::processors)}, sums{64};
+  array<float> partial{cuda::tensor_linear::partial_room({outputs, k, rows}, cuda::emulator::processors)}, sums{64};
   cuda::staging_array<cuda::emulator, float> staged{64};
 
   void write_weights() { device.launch(sm90::tile_weights{{as_rows, weights, outputs, k}}); }

@@ -79,7 +79,7 @@ template <int Processors> struct device {
 template <int Processors, class Out> form as_chosen(problem<Out>& of, memory<Out>& expected) {
   device<Processors> d;
   memory<bf16> rows(cuda::tensor_linear::row_room<bf16>(of.rows, of.k), bf16{0x7fc0});
-  memory<float> partial(cuda::tensor_linear::partial_room(of.outputs, of.k, Processors), 55.0f);
+  memory<float> partial(cuda::tensor_linear::partial_room({of.outputs, of.k, of.rows}, Processors), 55.0f);
   auto y = of.result();
   cuda::product<bf16, Out> p{of.x, of.tiles, of.bias, {}, y, of.rows, of.outputs, of.k, 0, of.pairs, of.y_groups()};
   if (!of.gated()) p.residual = of.residual;

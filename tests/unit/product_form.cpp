@@ -40,12 +40,47 @@ TEST_CASE("product form: always a compiled tile, within the rows that there are,
     bool const compiled = std::ranges::any_of(product_tiles, [&](product_form const& t) { return t.rows == f.rows && t.groups == f.groups; });
     bool const there = (s.rows + f.rows - 1) / f.rows * f.rows <= padded_rows(s.rows);
     bool const leaves = f.leaves_each == 0 || (f.leaves_each >= 1 && f.leaves_each < leaves_of(s.k));
-    bool const room = partials_of(s, f) <= std::int64_t(tensor_linear::partial_room(s.outputs, s.k, processors));
+    bool const room = partials_of(s, f) <= std::int64_t(tensor_linear::partial_room({s.outputs, s.k, s.rows}, processors));
     if (!(compiled && there && leaves && room) && wrong.empty()) wrong = text_of(s, processors);
     ++(f.leaves_each > 0 ? cut : whole);
   });
   CHECK(wrong == "");
   CHECK((cut > 1000 && whole > 1000));
+}
+
+TEST_CASE("product form: sums of fewer rows have room in that of more, and no more room than all of them need") {
+  std::string wrong;
+  long smaller = 0;
+  for (int processors : {1, 4, 40, 114, 132})
+    for (int outputs : all_outputs)
+      for (int k : all_k) {
+        std::size_t before = 0;
+        std::size_t const any = tensor_linear::partial_room({outputs, k, 1 << 20}, processors);
+        for (int rows = 1; rows <= most_rows; ++rows) {
+          std::size_t const room = tensor_linear::partial_room({outputs, k, rows}, processors), all = std::size_t(leaves_of(k)) * std::size_t(rows) * std::size_t(outputs);
+          if (room < before || room > all || room > any) wrong = text_of({rows, outputs, k}, processors);
+          before = room, smaller += room < any;
+        }
+      }
+  CHECK(wrong == "");
+  CHECK(smaller > 1000);
+  CHECK(tensor_linear::partial_room({4096, 4096, 8}, 132) == 8 * 8 * 4096);   // eight leaves: 1 MiB, and 40 MiB where rows are many
+  CHECK(tensor_linear::partial_room({4096, 4096, 2048}, 132) > 4 * 8 * 8 * 4096);
+}
+
+TEST_CASE("product form: parts have every number of leaves that there is, once, most first") {
+  for (int leaves = 1; leaves <= 300; ++leaves) {
+    std::vector<int> all, visited;
+    for (int parts = 1; parts <= leaves; ++parts)
+      if (int const each = (leaves + parts - 1) / parts; all.empty() || all.back() != each) all.push_back(each);
+    for (int each = leaves; each > 0; each = next_fewer(leaves, each)) visited.push_back(each);
+    REQUIRE(visited == all);
+  }
+}
+
+TEST_CASE("product form: of no rows it is the smallest, whole") {
+  for (int processors : {1, 132}) CHECK(product_form_for({0, 4096, 4096}, processors) == product_form{8, 1});
+  static_assert(product_form_for({0, 4096, 4096}, 132).leaves_each == 0);
 }
 
 TEST_CASE("product form: a tile calls its own kernel") {

@@ -3,8 +3,9 @@
 // Held on every step: what the policy schedules finds its pages (rows, pages and sequences within their limits, counting what preemption
 // gives back), every decoding sequence that is not preempted runs, and something runs or gives way. Held for every sequence: each position
 // of its pages holds what was written for its own tokens, whenever it runs, gives way or ends, so no page is used after it was given
-// back, nor given to two. Held for every request: it ends, and its first token comes before all that came before it, and all that
-// passed it, could have been computed one row a step. In the end every page is free, once.
+// back, nor given to two. Held for every admission: who passes others may (schedule_passing.hpp). Held for every request: it ends, and its
+// first token comes before all that came before it, and all that passed it, could have been computed one row a step. In the end every page
+// is free, once.
 #include <algorithm>
 #include <deque>
 #include <memory>
@@ -14,6 +15,7 @@
 
 #include "catch.hpp"
 #include "conformance/laws/kv_cache.hpp"
+#include "schedule_passing.hpp"
 #include "verbatim/cache/paged.hpp"
 #include "verbatim/schedule/first_come.hpp"
 
@@ -23,6 +25,7 @@ namespace {
 
 struct counts {
   long hits = 0, shared = 0, evicted = 0, forks = 0, preempted = 0, passed = 0, requests = 0;
+  passing::counts passing{};
 };
 
 struct answer {
@@ -99,6 +102,7 @@ template <int Page> class world {
     out_.limits.free_pages = cache_.book.free_pages();
     first_come{}(w, r, out_);
     REQUIRE((!out_.run.empty() || !out_.preempt.empty()));   // progress
+    passing::check(w, r, out_, n_->passing);
 
     std::vector<std::unique_ptr<answer>> back;
     for (std::uint32_t id : out_.preempt) {
@@ -220,6 +224,7 @@ TEST_CASE("schedule/first_come over a real book: cached, shared and evicted page
     if (page == 4) world<4>(trace, limits, n).run();
     else world<8>(trace, limits, n).run();
   }
-  CAPTURE(n.hits, n.shared, n.evicted, n.forks, n.preempted, n.passed);
-  for (long const* seen : {&n.hits, &n.shared, &n.evicted, &n.forks, &n.preempted, &n.passed}) CHECK(*seen > 500);   // the traces do meet these
+  CAPTURE(n.hits, n.shared, n.evicted, n.forks, n.preempted, n.passed, n.passing.by_pages, n.passing.by_rows, n.passing.beside_long);
+  for (long const* seen : {&n.hits, &n.shared, &n.evicted, &n.forks, &n.preempted, &n.passed, &n.passing.by_pages, &n.passing.beside_long}) CHECK(*seen > 500);   // the traces do meet these
+  CHECK(n.passing.by_rows > 30);   // memory that is short has seldom room for who is passed
 }

@@ -73,9 +73,9 @@ inline std::string to_string(contract_terms const& t) {
   out += ", kv_leaf " + std::to_string(t.asked.kv_leaf) + ", k_leaf " + std::to_string(t.asked.k_leaf);
   out += t.kv == kv_format::activations ? "; weights, activations, keys and values in " : "; weights and activations in ";
   out += t.type;
-  bool const rounds_operands = t.weights == weight_format::w4a8;   // so that not even f32 stays f32
+  bool const rounds_operands = t.weights == weight_format::w4a8, formats = t.weights != weight_format::checkpoint || t.kv != kv_format::activations;
   if (t.type == "bf16") out += ", rounded after norms, linear layers, rotation, gating and residual additions; logits and log-softmax in f32";
-  else if (!rounds_operands) out += ", nothing rounded below f32";
+  else out += formats ? ", rounded below f32 by nothing but the formats named here" : ", nothing rounded below f32";
   out += " (rounding points " + std::to_string(t.rounding_revision) + ")";
   out += "; kernels " + std::string(t.kernels) + " " + std::to_string(t.kernels_revision);
   out += ", attention " + std::to_string(t.attention_revision) + ", linear " + std::to_string(t.linear_revision) + ", functions " + std::to_string(t.functions_revision);

@@ -14,8 +14,9 @@ template <class T, int D> struct merge_attention : attention_params<T> {
 };
 
 template <int D> struct merge_layout {
-  static constexpr int warps = D / warp_lanes, at_once = 32;   // at_once: leaves whose values a thread loads before it adds them up
-  static_assert(D % warp_lanes == 0 && D % at_once == 0);
+  static constexpr int warps = D / warp_lanes;
+  static constexpr int at_once = 32, part = 8;                 // leaves whose values a thread loads before it adds them up; of which it skips whole parts
+  static_assert(D % warp_lanes == 0 && D % at_once == 0 && at_once % part == 0);
   static constexpr place scales{0, 4 * D};                     // float: scale so far, scale of the leaf, sum of the leaf, unused; a leaf of the chunk each
   static constexpr place tops{16 * D, warps};                  // float: of each warp's leaves the maximum
   static constexpr int bytes = 16 * D + 16 * blocks_for(warps, 4);
@@ -72,15 +73,23 @@ template <class Grid, class T, int D> VERBATIM_KERNEL void run(Grid g, merge_att
     for (int base = 0; base < count; base += layout::at_once) {
       float of_leaf[layout::at_once];
       VERBATIM_UNROLL
-      for (int i = 0; i < layout::at_once; ++i)
-        of_leaf[i] = base + i < count ? g.load(p.partial, place_of(first + base + i) + std::size_t(g.thread())) : 0.0f;
+      for (int at = 0; at < layout::at_once; at += layout::part) {
+        if (base + at >= count) break;   // the same for all threads, here and below: a row of few leaves is done soon
+        VERBATIM_UNROLL
+        for (int i = at; i < at + layout::part; ++i)
+          of_leaf[i] = base + i < count ? g.load(p.partial, place_of(first + base + i) + std::size_t(g.thread())) : 0.0f;
+      }
       VERBATIM_UNROLL
-      for (int i = 0; i < layout::at_once; ++i) {
-        auto const s = scales.template load_pack<4>(4 * (base + i));   // of a leaf that is not there the sum is 0
-        leaf_scales const by{s.value[0], s.value[1]};
-        bool const seen = s.value[2] > 0;
-        float const next_total = merged(total, s.value[2], by), next_value = merged(value, of_leaf[i], by);
-        total = seen ? next_total : total, value = seen ? next_value : value;
+      for (int at = 0; at < layout::at_once; at += layout::part) {
+        if (base + at >= count) break;
+        VERBATIM_UNROLL
+        for (int i = at; i < at + layout::part; ++i) {
+          auto const s = scales.template load_pack<4>(4 * (base + i));   // of a leaf that is not there the sum is 0
+          leaf_scales const by{s.value[0], s.value[1]};
+          bool const seen = s.value[2] > 0;
+          float const next_total = merged(total, s.value[2], by), next_value = merged(value, of_leaf[i], by);
+          total = seen ? next_total : total, value = seen ? next_value : value;
+        }
       }
     }
   }

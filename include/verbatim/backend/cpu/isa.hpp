@@ -6,6 +6,27 @@
 #include "verbatim/backend/cpu/leaf_attention.hpp"
 #include "verbatim/backend/cpu/packed_linear.hpp"
 
+#if defined(__AVX2__) && defined(__FMA__)
+#define VERBATIM_HAS_AVX2 1
+#else
+#define VERBATIM_HAS_AVX2 0
+#endif
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+#define VERBATIM_HAS_AVX512 1
+#else
+#define VERBATIM_HAS_AVX512 0
+#endif
+#if defined(__AVX512VNNI__)
+#define VERBATIM_HAS_AVX512VNNI 1
+#else
+#define VERBATIM_HAS_AVX512VNNI 0
+#endif
+#if VERBATIM_HAS_AVX512 && defined(__AVX512BF16__)
+#define VERBATIM_HAS_AVX512BF16 1
+#else
+#define VERBATIM_HAS_AVX512BF16 0
+#endif
+
 namespace verbatim::cpu {
 
 /// What the bits of a device's kernels are called: `kernels` and `revision`, a number that changes when bits change
@@ -15,14 +36,24 @@ struct lanes_of_outputs {
   static constexpr int revision = 1;
   static constexpr bool flushes_bf16 = false;   ///< whether subnormal bf16 inputs and results of dot products count as zero
   static constexpr int chunk_tokens = 48;       ///< rows of prompts beside decoding: from here on more hardly make a row cheaper
+  static constexpr bool vnni = false;           ///< whether products of eight bits are summed by AVX512-VNNI: the same bits
   using attention = leaf_attention;
   using linear = packed_linear;
 };
 
 struct scalar : lanes_of_outputs { static constexpr char const* name = "cpu::scalar"; };
 struct avx2 : lanes_of_outputs { static constexpr char const* name = "cpu::avx2"; };
-struct avx512 : lanes_of_outputs { static constexpr char const* name = "cpu::avx512"; };
-struct avx512bf16 : lanes_of_outputs { static constexpr char const* name = "cpu::avx512bf16"; static constexpr bool flushes_bf16 = true; };
+/// `Vnni` follows the target's flags, too. It is a part of the type, so that units of one program that differ in it share no function.
+template <bool Vnni> struct basic_avx512 : lanes_of_outputs {
+  static constexpr char const* name = "cpu::avx512";
+  static constexpr bool vnni = Vnni;
+};
+template <bool Vnni> struct basic_avx512bf16 : lanes_of_outputs {
+  static constexpr char const* name = "cpu::avx512bf16";
+  static constexpr bool flushes_bf16 = true, vnni = Vnni;
+};
+using avx512 = basic_avx512<VERBATIM_HAS_AVX512VNNI>;
+using avx512bf16 = basic_avx512bf16<VERBATIM_HAS_AVX512VNNI>;
 
 /// The simple backend that others are tested against (backend/reference/ops.hpp).
 struct reference {
@@ -37,22 +68,6 @@ struct reference {
 template <class Device>
 concept instruction_set = std::same_as<Device, scalar> || std::same_as<Device, avx2> || std::same_as<Device, avx512> ||
                           std::same_as<Device, avx512bf16>;
-
-#if defined(__AVX2__) && defined(__FMA__)
-#define VERBATIM_HAS_AVX2 1
-#else
-#define VERBATIM_HAS_AVX2 0
-#endif
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
-#define VERBATIM_HAS_AVX512 1
-#else
-#define VERBATIM_HAS_AVX512 0
-#endif
-#if VERBATIM_HAS_AVX512 && defined(__AVX512BF16__)
-#define VERBATIM_HAS_AVX512BF16 1
-#else
-#define VERBATIM_HAS_AVX512BF16 0
-#endif
 
 /// Whether this translation unit's target flags include the instruction set.
 template <class Isa> inline constexpr bool compiled_for = std::same_as<Isa, scalar>;

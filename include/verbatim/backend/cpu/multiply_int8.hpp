@@ -10,17 +10,11 @@
 #include "verbatim/backend/cpu/int8_rows.hpp"
 #include "verbatim/backend/cpu/quantised.hpp"
 
-#if defined(__AVX512VNNI__)
-#define VERBATIM_HAS_AVX512VNNI 1
-#else
-#define VERBATIM_HAS_AVX512VNNI 0
-#endif
-
 namespace verbatim::cpu {
 
-/// Sixteen outputs: `codes` four inputs of each, from 0 to 15, a byte each; `sums` what has been added up of a block. `Vnni` is a part of the
-/// type, since `sums` means another thing with it and units of a program may be compiled for different machines.
-template <class Isa, bool Vnni = VERBATIM_HAS_AVX512VNNI> struct int8_lanes;
+/// Sixteen outputs: `codes` four inputs of each, from 0 to 15, a byte each; `sums` what has been added up of a block. `Vnni` is a
+/// parameter of its own so that a test can hold both against each other; elsewhere it is that of the instruction set.
+template <class Isa, bool Vnni = Isa::vnni> struct int8_lanes;
 
 template <bool Vnni> struct int8_lanes<scalar, Vnni> {
   using V = vector_of<scalar>;
@@ -155,7 +149,7 @@ __attribute__((noinline)) void multiply_int8(quantised_block<4> const* weights, 
 
 /// sums[row][64] += the products of `blocks` blocks with `count` rows, 1 <= count <= int8_block_of<Isa>::rows. `ahead` counts the blocks
 /// of all passes over the panel.
-template <class Isa, bool Vnni = VERBATIM_HAS_AVX512VNNI>
+template <class Isa, bool Vnni = Isa::vnni>
 void multiply_int8(quantised_block<4> const* weights, int blocks, int8_block const* x, std::size_t stride, int count, float* sums, lookahead ahead) noexcept {
   repeat<int8_block_of<Isa>::rows>([&](auto r) __attribute__((always_inline)) {
     if (count == r + 1) detail::multiply_int8<Isa, Vnni, r + 1>(weights, blocks, x, stride, sums, ahead);

@@ -65,7 +65,7 @@ struct library_linear {
   template <class T> static constexpr bool adds_residual = std::is_same_v<T, bf16>;
   template <class T> static constexpr std::size_t row_room(int, int) { return 0; }
   /// The library's workspace, then a bias in bf16.
-  static constexpr std::size_t partial_room(int outputs, int, int) { return policy::workspace_bytes / sizeof(float) + std::size_t(outputs + 1) / 2; }
+  static constexpr std::size_t partial_room(product_kind const& p, int) { return policy::workspace_bytes / sizeof(float) + std::size_t(p.outputs + 1) / 2; }
   /// Before the first product. Throws device.12.
   template <class T, class Executor> static void prepare(Executor&, std::span<product_kind const> products) {
     if constexpr (std::is_same_v<Executor, gpu> && std::is_same_v<T, bf16>) prepare_library(products);

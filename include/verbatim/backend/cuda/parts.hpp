@@ -47,7 +47,7 @@ struct fma_linear {
   static constexpr int k_leaf = kernel::linear_leaf;
   template <class T> static constexpr bool tiled = false;
   template <class T> static constexpr std::size_t row_room(int, int) { return 0; }
-  static constexpr std::size_t partial_room(int, int, int) { return 0; }
+  static constexpr std::size_t partial_room(product_kind const&, int) { return 0; }
   template <class Executor, class T, class Out> static void enqueue(Executor& e, product<T, Out> const& m, product_scratch<T> const&) {
     kernel::linear_params<T, Out> const p{m.x, m.w, m.bias, m.y, m.rows, m.outputs, m.k};
     if (p.rows == 1) e.launch(kernel::skinny_linear<T, Out, 1>{p});
@@ -70,11 +70,11 @@ struct tensor_linear {
   template <class T> static constexpr bool tiled = std::is_same_v<T, bf16>;
   /// Of eight rows, of the tiles that a product of so many rows reads.
   static constexpr int groups(int rows) { return padded_rows(rows) / kernel::sm90::group_rows; }
-  /// Elements of activations of at most `rows` rows, and of partial sums.
+  /// Elements of activations of at most `rows` rows, and of partial sums of a product of at most its rows.
   template <class T> static constexpr std::size_t row_room(int rows, int k) {
     return tiled<T> ? kernel::sm90::activation_elements(kernel::sm90::groups_for(rows, 128), k) : 0;
   }
-  static constexpr std::size_t partial_room(int outputs, int k, int processors) { return product_partials(outputs, k, processors); }
+  static constexpr std::size_t partial_room(product_kind const& p, int processors) { return product_partials(p.outputs, p.k, p.most_rows, processors); }
   template <class Executor, class T, class Out> static void enqueue(Executor& e, product<T, Out> const& m, product_scratch<T> const& scratch) {
     if constexpr (!tiled<T>) {
       fma_linear::enqueue(e, m, scratch);

@@ -74,7 +74,7 @@ template <class Executor, class T, class Attention, class Linear> struct step_me
   }
   static std::size_t partial_products(model_config const& c, ops_limits const& l) noexcept {
     std::size_t most = 0;
-    for (auto const& p : products(c, l)) most = std::max(most, Linear::partial_room(p.outputs, p.k, Executor::processors));
+    for (auto const& p : products(c, l)) most = std::max(most, Linear::partial_room(p, Executor::processors));
     return most;
   }
 };
