@@ -36,6 +36,7 @@ from gpu_runner import QUERIES, Runner, ask
 HERE = pathlib.Path(__file__).resolve().parent
 SHAPES = ["llama-3.1-8b", "qwen2.5-7b", "qwen2.5-0.5b", "qwen2.5-1.5b", "llama-3.2-1b"]   # what is wanted most comes first
 BEFORE_THE_REST = 3   # of them that bars are about: kernels and the cost of exactness come after these
+REAL_SHAPES_TAG = "[real_shapes_7b]"
 WORDS = ("tests", "real_shapes", "sanitizers", "verbatim", "torch", "compile")   # what --only takes, in the order in which it runs
 DEFAULT_WORDS = "tests,verbatim,torch,compile"
 PAGE = 64           # tokens of a page of the command-line program's cache
@@ -50,8 +51,8 @@ SANITIZERS = {"memcheck": (150, {"batch": 3, "prompt": 70, "output": 4}), "initc
 
 
 def test_names(program, env):
-    """Of a Catch2 program, as version 2 lists them or else as version 3 does."""
-    for listing in (["--list-test-names-only"], ["--list-tests", "--verbosity", "quiet"]):
+    """Of a Catch2 program, as version 2 lists them or else as version 3 does, but for what real_shapes runs."""
+    for listing in (["--list-test-names-only", f"~{REAL_SHAPES_TAG}"], ["--list-tests", "--verbosity", "quiet", f"~{REAL_SHAPES_TAG}"]):
         out = subprocess.run([program, *listing], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, timeout=30, env=env).stdout
         names = [line.strip() for line in out.splitlines() if line.strip() and not line.strip().endswith(" skipped")]
         if names:
@@ -157,10 +158,10 @@ def tests(a, r):
 
 
 def real_shapes(a, r):
-    """What batches of the 7B shape sample is scored the same: among the tests it is skipped."""
+    """What batches of the 7B shape sample is scored the same: no part of the tests, which would skip it."""
     program = a.programs / "cuda_tests"
     if program.exists():
-        r.part("tests/real_shapes_7b", [program, "[real_shapes_7b]"], REAL_SHAPES, {**r.env, "VERBATIM_REAL_SHAPES": "all"})
+        r.part("tests/real_shapes_7b", [program, REAL_SHAPES_TAG], REAL_SHAPES, {**r.env, "VERBATIM_REAL_SHAPES": "all"})
     else:
         r.missing("tests/real_shapes_7b", "no program cuda_tests")
 

@@ -84,7 +84,7 @@ def real_shapes(folder):
     """The test that the others leave out: its own part, told to do it, a failure like another's, and one record with theirs."""
     card(folder)
     programs = programs_in(folder, cuda_tests='''case "$1" in
-  --list-test-names-only) echo "gpu: one" ;;
+  --list-test-names-only) echo "gpu: one"; [ "$2" = "~[real_shapes_7b]" ] || echo "gpu: 7B" ;;
   "[real_shapes_7b]") echo "$VERBATIM_REAL_SHAPES" >>"${0%/*}/asked"; if [ -e "${0%/*}/fails" ]; then echo "CHECK failed" >&2; exit 1; fi ;;
 esac
 ''')
@@ -95,6 +95,9 @@ esac
     expect(f"where it is asked for, it runs: {states()} {done.stderr[-300:]}", done.returncode == 0 and (programs / "asked").read_text() == "all\n"
            and states() == {"tests/gpu: one": "done", "tests/real_shapes_7b": "done"})
     expect("and nothing says that it was not", not any(p["name"] == "real_shapes" for p in json.loads(record.read_text())["parts"]))
+    alone = json.loads(record.read_text())
+    parts = gpu_merge.of_parts([p for p in alone["parts"] if not p["name"].startswith("tests/gpu")], [{"name": "tests", "status": "not measured", "why": "not asked for"}])
+    expect(f"it alone is not the tests: {parts}", any(p["name"] == "tests" for p in parts))
     (programs / "fails").touch()
     done = run(folder, "--programs", programs, "--only", "tests,real_shapes", record=record)
     expect(f"it may fail: {done.returncode} {states()}", done.returncode == 1 and states() == {"tests/gpu: one": "done", "tests/real_shapes_7b": "failed"})

@@ -43,7 +43,7 @@ struct lanes_of_outputs {
 
 struct scalar : lanes_of_outputs { static constexpr char const* name = "cpu::scalar"; };
 struct avx2 : lanes_of_outputs { static constexpr char const* name = "cpu::avx2"; };
-/// `Vnni` follows the target's flags, too. It is a part of the type, so that units of one program that differ in it share no function.
+/// `Vnni` follows the target's flags, too. It is a part of the type, so that units of one program that differ in it share no function of products.
 template <bool Vnni> struct basic_avx512 : lanes_of_outputs {
   static constexpr char const* name = "cpu::avx512";
   static constexpr bool vnni = Vnni;

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <span>
-#if defined(__AVX512F__) || defined(__AVX2__)
+#if defined(__AVX__)
 #include <immintrin.h>
 #endif
 
@@ -25,8 +25,10 @@ using units_half = std::uint64_t __attribute__((vector_size(64)));
 /// What one register holds of them. g++ 12 takes a vector that is wider than a register apart, lane by lane, to compare or convert it.
 #if defined(__AVX512F__)
 inline constexpr int register_lanes = 16;
-#else
+#elif defined(__AVX__)
 inline constexpr int register_lanes = 8;
+#else
+inline constexpr int register_lanes = 4;
 #endif
 using float_register = float __attribute__((vector_size(4 * register_lanes)));
 using int_register = std::int32_t __attribute__((vector_size(4 * register_lanes)));
