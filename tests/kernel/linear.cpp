@@ -278,7 +278,6 @@ TEST_CASE("cpu/linear: int4 times eight bits are chains of blocks whose sums are
 TEST_CASE("cpu/linear: int4 times eight bits have the same bits with and without VNNI") {
   // Whoever has int8_lanes within has in its type whether these use it, as units of a program may be compiled for different machines.
   static_assert(avx512::vnni == VERBATIM_HAS_AVX512VNNI && avx512bf16::vnni == VERBATIM_HAS_AVX512VNNI && !avx2::vnni && !scalar::vnni);
-  static_assert(!std::is_same_v<row_tile<basic_avx512<true>>, row_tile<basic_avx512<false>>>);
 #if VERBATIM_HAS_AVX512VNNI
   std::mt19937 random(5);
   std::vector<quantised_block<4>> w(3);

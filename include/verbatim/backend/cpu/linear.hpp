@@ -39,6 +39,7 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
     if (by.form == operand_form::codes) return by_int8(w, index, by.codes, then);
     if constexpr (has_dot<Isa, T> && By != product::fma)
       if (by.form == operand_form::rows) return by_dot(w, index, by.x, then);
+    if (by.form != operand_form::wide) __builtin_trap();   // an operand that was made for other products: a mistake of ours
     by_fma(w, index, by.wide, then);
   }
 

@@ -28,9 +28,9 @@ template <class Isa, class T, product By> operand_form form_of(packed_matrix<T> 
   }
 }
 
-/// Rows and one further form of them: `wide` or `codes`, the others are empty.
+/// Rows and at most one further form of them: `wide` or `codes`; what `form` does not name is empty.
 template <class T> struct operand {
-  operand_form form = operand_form::rows;
+  operand_form form;
   rows_of<T> x;
   rows_of<float> wide{};
   int8_rows codes{};
@@ -45,7 +45,7 @@ template <class T> struct operand {
 template <class Isa, class T, product By = product::fastest> class operands {
  public:
   operands(int rows, int inputs, weight_format format)
-      : wide_(sizeof(T) == sizeof(float) ? 0 : std::size_t(rows) * stride(inputs)),
+      : wide_(sizeof(T) == sizeof(float) || (has_dot<Isa, T> && By == product::dot) ? 0 : std::size_t(rows) * stride(inputs)),
         codes_(format == weight_format::w4a8 ? std::size_t(rows) * std::size_t(int8_blocks(inputs)) : 0) {}
 
   /// x for a product with w; valid until the next. `by_rows(rows, work, f)` calls f(row) for each, the work of a row counted in elements.
@@ -68,8 +68,8 @@ template <class Isa, class T, product By = product::fastest> class operands {
   }
 
  private:
-  /// Not a multiple of a page, or the rows of a block would share few sets of L1.
-  static constexpr std::size_t stride(int inputs) noexcept { return std::size_t(padded(inputs)) + panel_outputs; }
+  /// An odd number of 256 bytes: by a multiple of a page the rows of a block would share few sets of L1.
+  static constexpr std::size_t stride(int inputs) noexcept { return std::size_t(padded(inputs) / panel_outputs | 1) * panel_outputs; }
   static void widen_row(T const* x, int inputs, float* to) noexcept {
     int i = 0;
     for (; i + tree_lanes <= inputs; i += tree_lanes) vector_of<Isa>::load(x + i).store(to + i);
