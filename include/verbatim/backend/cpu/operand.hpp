@@ -41,7 +41,8 @@ template <class T> struct operand {
   template <class U> static rows_of<U> some(rows_of<U> of, int first, int count) noexcept { return {of.row(first), count, of.columns, of.stride}; }
 };
 
-/// Room for one operand of up to `rows` rows of `inputs` values.
+/// Room for one operand of up to `rows` rows of `inputs` values: of bf16, 4 bytes a value; codes, where the format has them, 1.25 bytes.
+/// Throws std::bad_alloc at construction; nothing is allocated later.
 template <class Isa, class T, product By = product::fastest> class operands {
  public:
   operands(int rows, int inputs, weight_format format)

@@ -17,7 +17,6 @@ namespace verbatim::detail {
 
 inline constexpr int lanes = 16;
 using float_lanes = float __attribute__((vector_size(64)));
-using int_lanes = std::int32_t __attribute__((vector_size(64)));
 using float_half = float __attribute__((vector_size(32)));
 using double_half = double __attribute__((vector_size(64)));
 using units_half = std::uint64_t __attribute__((vector_size(64)));
@@ -33,8 +32,8 @@ inline constexpr int register_lanes = 4;
 using float_register = float __attribute__((vector_size(4 * register_lanes)));
 using int_register = std::int32_t __attribute__((vector_size(4 * register_lanes)));
 
-/// Vectors are passed by reference: by value their ABI would depend on the instruction set.
-/// A register at a time: in smaller pieces, as g++ copies 64 bytes, what is loaded next would wait for the stores.
+/// Vectors of sixteen are passed by reference: by value their ABI would depend on the instruction set.
+/// Loads a register at a time: in smaller pieces, as g++ copies 64 bytes, what is loaded next would wait for the stores.
 [[gnu::always_inline]] inline void load(float_lanes& v, float const* p) noexcept {
   for (int first = 0; first < lanes; first += register_lanes) {
     float_register r;
