@@ -12,6 +12,9 @@ endif()
 
 add_library(verbatim_options INTERFACE)
 target_compile_options(verbatim_options INTERFACE -Wall -Wextra)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")   # collects its garbage only past 1 GiB: a sixth of an engine's compile time, for a quarter more memory
+  target_compile_options(verbatim_options INTERFACE --param=ggc-min-heapsize=1048576)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(verbatim_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict)  # GCC bugs 105593 (AVX512 intrinsics) and 105329 (std::string)
 endif()
