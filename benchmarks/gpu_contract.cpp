@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../cmake/separate/emulated/kernels.hpp"
 #include "verbatim/backend/cuda/device.hpp"
 #include "verbatim/backend/cuda/gpu.hpp"
 #include "verbatim/backend/cuda/library_linear.hpp"

@@ -11,6 +11,7 @@
 
 #include "gpu_attention.hpp"
 #include "gpu_bench.hpp"
+#include "../cmake/separate/emulated/kernels.hpp"
 #include "verbatim/backend/cuda/library_linear.hpp"
 #include "verbatim/backend/cuda/ops.hpp"
 #include "verbatim/model/llama.hpp"

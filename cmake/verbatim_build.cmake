@@ -36,3 +36,9 @@ target_compile_definitions(verbatim_separate PUBLIC VERBATIM_SEPARATE_COMPILATIO
 target_link_libraries(verbatim_separate PRIVATE verbatim_options PUBLIC verbatim::serve)
 add_library(verbatim_build INTERFACE)
 target_link_libraries(verbatim_build INTERFACE verbatim_options verbatim_separate)
+
+# emulated_kernels: the kernels of GPUs for the emulator, for programs with emulated engines. They are tested, not measured.
+file(GLOB bodies CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cmake/separate/emulated/*.cpp")
+add_library(emulated_kernels STATIC EXCLUDE_FROM_ALL ${bodies})
+target_link_libraries(emulated_kernels PRIVATE verbatim_build PUBLIC verbatim::verbatim)
+target_compile_options(emulated_kernels PRIVATE $<$<CONFIG:Release>:-O2>)

@@ -1,5 +1,6 @@
 // The members of the engines that the conformance tests share, those of CUDA devices under the host executor.
 #include "engines.hpp"
+#include "../cmake/separate/emulated/kernels.hpp"
 
 #include "verbatim/engine/engine.ipp.hpp"
 

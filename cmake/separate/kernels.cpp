@@ -1,8 +1,8 @@
-// The CPU's kernels, compiled once for all of this project's programs (verbatim/backend/cpu/kernels_separate.hpp).
+// The CPU's backend, compiled once for all of this project's programs (verbatim/backend/cpu/kernels_separate.hpp).
 #include "verbatim/backend/cpu/kernels_separate.hpp"
 
-namespace verbatim::cpu {
+namespace verbatim {
 
 VERBATIM_CPU_KERNELS();
 
-}  // namespace verbatim::cpu
+}  // namespace verbatim

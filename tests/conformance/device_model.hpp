@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../model_runner.hpp"
+#include "../../cmake/separate/emulated/kernels.hpp"
 #include "verbatim/backend/cuda/ops.hpp"
 
 namespace device_model {

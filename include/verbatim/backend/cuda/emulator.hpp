@@ -54,14 +54,7 @@ class emulator {
   void copy(void* to, void const* from, std::size_t bytes) {
     enqueue_copy([=] { std::memcpy(to, from, bytes); });
   }
-  template <class Params> void launch(Params const& p) {
-    log_.add(p);
-    enqueue({[this, p](std::uint64_t number, std::uint64_t ended) {
-      simt::store_log::watch const watch(stores_, number, ended);
-      if constexpr (requires { requires Params::needs_sm90; }) simt::launch_sm90(shape_of(p), [&](simt::host_sm90_grid g) { run(g, p); }, ++launches_);
-      else simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, ++launches_);
-    }});
-  }
+  template <class Params> void launch(Params const& p);   // not inline: a program may compile a kernel once (extern template)
   /// Runs what f enqueues. The same key: the same launches, or a defect; and those of the first time are run.
   template <class F> void replay(graph_key const& key, F&& f) {
     std::vector<work> now;
@@ -121,5 +114,14 @@ class emulator {
   std::vector<work>* recorded_ = nullptr;   // where a graph is being recorded
   std::map<graph_key, std::vector<work>> graphs_;
 };
+
+template <class Params> void emulator::launch(Params const& p) {
+  log_.add(p);
+  enqueue({[this, p](std::uint64_t number, std::uint64_t ended) {
+    simt::store_log::watch const watch(stores_, number, ended);
+    if constexpr (requires { requires Params::needs_sm90; }) simt::launch_sm90(shape_of(p), [&](simt::host_sm90_grid g) { run(g, p); }, ++launches_);
+    else simt::launch(shape_of(p), [&](simt::host_grid g) { run(g, p); }, ++launches_);
+  }});
+}
 
 }  // namespace verbatim::cuda

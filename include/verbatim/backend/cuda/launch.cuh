@@ -7,6 +7,7 @@
 // kernel that writes weights must not be followed by a product, whatever other kernels come between: there has to be a copy, as at the start of
 // a step, or a wait of the host, neither of which overlaps. The emulator finds where there is none.
 #pragma once
+#ifndef VERBATIM_CUDA_KERNEL   // else a host compiler reads the lists of kernels, for the emulator
 #include <atomic>
 #include <cstdint>
 
@@ -56,3 +57,4 @@ template <class Params> int enqueue(void* stream, int device, Params const& p) n
 
 /// Compiles a kernel into this translation unit.
 #define VERBATIM_CUDA_KERNEL(...) template int verbatim::cuda::enqueue(void*, int, __VA_ARGS__ const&) noexcept
+#endif

@@ -1,0 +1,8 @@
+// Rows between products, sampling and conversions of GPUs, compiled once for all emulated engines of this project (kernels.hpp).
+#define VERBATIM_CUDA_KERNEL(...) template void verbatim::cuda::emulator::launch(__VA_ARGS__ const&)
+
+#include "verbatim/backend/cuda/emulator.hpp"
+
+#include "verbatim/backend/cuda/kernels_convert.cuh"
+#include "verbatim/backend/cuda/kernels_rows.cuh"
+#include "verbatim/backend/cuda/kernels_sampling.cuh"
