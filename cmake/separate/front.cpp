@@ -1,5 +1,4 @@
 // The HTTP front and Boost behind it, compiled once for all of this project's programs (verbatim/core/separate.hpp).
-#include "verbatim/front/exposure.ipp.hpp"
 #include "verbatim/front/openai_front.ipp.hpp"
 #include "verbatim/text/bpe.hpp"
 #include "verbatim/text/chat_template.hpp"

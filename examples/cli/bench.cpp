@@ -1,7 +1,10 @@
 // verbatim bench: rates and latencies of a model on this machine, and the part of its physical floor that they reach.
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
+#include <fstream>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -23,13 +26,21 @@ struct bench_options {
   bool shared = false, json = false, no_floor = false;
 };
 
+/// Of this process, in main memory now; 0 where /proc is missing. Pages for keys and values count once they were written.
+std::size_t resident_bytes() {
+  std::size_t all = 0, resident = 0;
+  std::ifstream("/proc/self/statm") >> all >> resident;
+  return resident * std::size_t(sysconf(_SC_PAGESIZE));
+}
+
 template <class P> void print_json(verbatim::engine<P>& engine, bench_options const& o, verbatim::workload const& w,
                                    verbatim::machine_limits const& limits, double floor_change, verbatim::measured const& m) {
   verbatim::json line{{"model", engine.name()}, {"device", P::device::name}, {"weights", engine.resources().formats.weights != verbatim::weight_format::checkpoint ? verbatim::name_of(engine.resources().formats.weights) : sizeof(typename P::dtype) == 2 ? "bf16" : "f32"},
                       {"kv", verbatim::name_of(engine.resources().formats.kv)}, {"contract", verbatim::name_of(P::contract.level)}, {"threads", engine.resources().threads}, {"batch", w.batch}, {"prompt", w.prompt},
                       {"output", w.output}, {"repetitions", w.repetitions}, {"shared_prompt", o.shared}, {"cached_tokens", m.cached_tokens}, {"prefill_tokens_per_second", m.prefill_tokens_per_second},
                       {"decode_tokens_per_second", m.decode_tokens_per_second}, {"ttft_seconds", m.ttft_seconds},
-                      {"itl_p50_seconds", m.itl_p50_seconds}, {"itl_p99_seconds", m.itl_p99_seconds}};
+                      {"itl_p50_seconds", m.itl_p50_seconds}, {"itl_p99_seconds", m.itl_p99_seconds}, {"weight_bytes", engine.resources().weight_bytes}, {"kv_bytes", engine.resources().kv_bytes},
+                      {"resident_bytes", resident_bytes()}};
   if (limits.read_gb_per_second > 0) {
     line["floor"] = {{"read_gb_per_second", limits.read_gb_per_second}, {"gflop_per_second", limits.gflop_per_second}};
     line["floor_change"] = floor_change;

@@ -2,6 +2,7 @@
 """benchmarks/perplexity.py scores the same tokens under every format, and more bits are nearer to the checkpoint's own figure."""
 import json
 import pathlib
+import struct
 import subprocess
 import sys
 import tempfile
@@ -9,6 +10,19 @@ import tempfile
 from running import BIN, MODEL, skip_all
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+import perplexity  # noqa: E402
+
+with tempfile.TemporaryDirectory() as folder:   # rounded to the nearest bf16, ties to even
+    model = pathlib.Path(folder) / "model"
+    model.mkdir()
+    (model / "config.json").write_text('{"dtype": "float32"}')
+    header = json.dumps({"a": {"dtype": "F32", "shape": [5], "data_offsets": [0, 20]}}).encode()
+    (model / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + struct.pack("<5f", 1, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 1.5 * 2**-8, -3))
+    copy = perplexity.rounded_to_bf16(model, pathlib.Path(folder) / "copy")
+    assert (copy / "model.safetensors").read_bytes()[-10:] == struct.pack("<5H", 0x3f80, 0x3f80, 0x3f82, 0x3f81, 0xc040)
+    assert json.loads((copy / "config.json").read_text()) == {"torch_dtype": "bfloat16"}
+
 if not (MODEL / "model.safetensors").exists():
     skip_all("the bundled model is not here: no perplexity was measured")
 

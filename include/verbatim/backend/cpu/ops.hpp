@@ -148,7 +148,7 @@ template <class Isa, class T, class Attention, class Linear> class backend {
 
   /// x in the form that a product with w reads; valid until the next.
   cpu::operand<T> operand_of(rows x, matrix const& w) noexcept {
-    return operands_.of(x, w, [this](int rows, int work, auto&& f) { by_rows(rows, work, f); });
+    return operands_.of(x, w, [this](int rows, int work, auto&& f) { this->by_rows(rows, work, f); });
   }
 
   /// out(row, column, x w^T + bias in f32) for 16 columns at a time.
@@ -353,4 +353,4 @@ template <cpu::instruction_set Isa, class T, class Attention, class Linear> clas
 
 }  // namespace verbatim
 
-#include "verbatim/backend/cpu/kernels_separate.hpp"
+#include "verbatim/backend/cpu/kernels_separate.hpp"   // last: it declares instances of what is above, and includes this file where it is read first

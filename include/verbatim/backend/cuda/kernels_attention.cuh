@@ -1,5 +1,4 @@
-// Attention by fma, compiled for bf16 and f32 and the head dimensions of cuda::with_head_dim. Include in one translation unit of a
-// program (verbatim_cuda_kernels does).
+// Attention by fma, compiled for bf16 and f32 and the head dimensions of cuda::with_head_dim. Compiled by nvcc in one unit of a program (launch.cuh).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/merge_attention.hpp"

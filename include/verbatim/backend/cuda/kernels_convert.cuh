@@ -1,4 +1,4 @@
-// Conversions of weights in device memory. Include in one translation unit of a program (verbatim_cuda_kernels does).
+// Conversions of weights in device memory. Compiled by nvcc in one unit of a program (launch.cuh).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/convert.hpp"

@@ -1,4 +1,4 @@
-// Products by fma, compiled for bf16 and f32. Include in one translation unit of a program (verbatim_cuda_kernels does).
+// Products by fma, compiled for bf16 and f32. Compiled by nvcc in one unit of a program (launch.cuh).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/linear.hpp"

@@ -1,4 +1,4 @@
-// Attention on tensor cores. Include in one translation unit of a program (verbatim_cuda_kernels does).
+// Attention on tensor cores. Compiled by nvcc in one unit of a program (launch.cuh).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/mma_attention_shared.hpp"

@@ -1,4 +1,4 @@
-// Sampling. Include in one translation unit of a program (verbatim_cuda_kernels does).
+// Sampling. Compiled by nvcc in one unit of a program (launch.cuh).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/sampling.hpp"

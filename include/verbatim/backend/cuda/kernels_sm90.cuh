@@ -1,5 +1,4 @@
-// Products on Hopper's tensor cores, and what brings matrices into their order. Include in one translation unit of a program
-// (verbatim_cuda_kernels does).
+// Products on Hopper's tensor cores, and what brings matrices into their order. Compiled by nvcc in one unit of a program (launch.cuh).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/sm90/merge.hpp"

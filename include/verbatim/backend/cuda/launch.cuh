@@ -7,7 +7,7 @@
 // kernel that writes weights must not be followed by a product, whatever other kernels come between: there has to be a copy, as at the start of
 // a step, or a wait of the host, neither of which overlaps. The emulator finds where there is none.
 #pragma once
-#ifndef VERBATIM_CUDA_KERNEL   // else a host compiler reads the lists of kernels, for the emulator
+#ifndef VERBATIM_CUDA_KERNEL
 #include <atomic>
 #include <cstdint>
 
@@ -55,6 +55,7 @@ template <class Params> int enqueue(void* stream, int device, Params const& p) n
 
 }  // namespace verbatim::cuda
 
-/// Compiles a kernel into this translation unit.
+/// Compiles a kernel into this translation unit. nvcc reads the lists kernels_*.cuh in one unit of a program (verbatim_cuda_kernels does). Whoever
+/// defines this before them gets the lists alone, for any compiler: so the emulator's kernels are compiled once, too.
 #define VERBATIM_CUDA_KERNEL(...) template int verbatim::cuda::enqueue(void*, int, __VA_ARGS__ const&) noexcept
 #endif
