@@ -1,4 +1,4 @@
-// contains: wgmma.mma_async, cp.async.bulk, mbarrier.try_wait, griddepcontrol, setmaxnreg
+// contains: wgmma.mma_async, cp.async.bulk, mbarrier.try_wait, griddepcontrol
 #include "verbatim/kernel/sm90/merge.hpp"
 
 #include "launch.cuh"
@@ -14,12 +14,6 @@ VERBATIM_ENTRY(160, linear<float, 8>);
 VERBATIM_ENTRY(160, linear<float, 16>);
 VERBATIM_ENTRY(160, linear<float, 32>);
 VERBATIM_ENTRY(160, linear<float, 64>);
-VERBATIM_ENTRY(384, linear<bf16, 64, 2>);
-VERBATIM_ENTRY(384, linear<float, 64, 2>);
-VERBATIM_ENTRY(384, linear<bf16, 128, 2>);
-VERBATIM_ENTRY(384, linear<float, 128, 2>);
-VERBATIM_ENTRY(160, linear<bf16, 128>);
-VERBATIM_ENTRY(160, linear<float, 128>);
 VERBATIM_ENTRY(128, merge_leaves<bf16>);
 VERBATIM_ENTRY(128, merge_leaves<float>);
 VERBATIM_ENTRY(256, merge_norm);

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
-from test_registers import SECONDS, find_nvcc  # noqa: E402
+from test_registers import SECONDS, find_nvcc, processor_seconds  # noqa: E402
 
 TEMPLATE = re.compile(r"\bkernel::(?:sm90::)?(\w+)")
 
@@ -35,13 +34,10 @@ def configure(folder, nvcc, *options):
 
 
 def compile_unit(command, folder):
-    """Seconds of a processor, seconds on the clock, and what was wrong: a machine that does other things too takes longer on the clock."""
-    def used():
-        u = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return u.ru_utime + u.ru_stime
-    processor, clock = used(), time.monotonic()
+    """Seconds of a processor, seconds on the clock, and what was wrong."""
+    processor, clock = processor_seconds(), time.monotonic()
     done = subprocess.run(command, shell=True, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return used() - processor, time.monotonic() - clock, done.stdout[-3000:] if done.returncode else ""
+    return processor_seconds() - processor, time.monotonic() - clock, done.stdout[-3000:] if done.returncode else ""
 
 
 def too_slow(times):

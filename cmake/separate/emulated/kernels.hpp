@@ -13,5 +13,6 @@
 #include "verbatim/backend/cuda/kernels_rows.cuh"
 #include "verbatim/backend/cuda/kernels_sampling.cuh"
 #include "verbatim/backend/cuda/kernels_sm90.cuh"
+#include "verbatim/backend/cuda/kernels_sm90_wide.cuh"
 #undef VERBATIM_CUDA_KERNEL
 #endif

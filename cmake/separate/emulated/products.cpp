@@ -5,3 +5,4 @@
 
 #include "verbatim/backend/cuda/kernels_linear.cuh"
 #include "verbatim/backend/cuda/kernels_sm90.cuh"
+#include "verbatim/backend/cuda/kernels_sm90_wide.cuh"

@@ -1,4 +1,4 @@
-// Products on Hopper's tensor cores, and what brings matrices into their order. Compiled by nvcc in one unit of a program (launch.cuh).
+// Products of up to 64 rows a tile on Hopper's tensor cores, and what brings matrices into their order. Compiled by nvcc in one unit of a program (launch.cuh).
 #pragma once
 #include "verbatim/backend/cuda/launch.cuh"
 #include "verbatim/kernel/sm90/merge.hpp"
@@ -8,9 +8,6 @@
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 16, 1>);         \
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 32, 1>);         \
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 64, 1>);         \
-  VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 64, 2>);         \
-  VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 128, 1>);        \
-  VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::linear<Out, 128, 2>);        \
   VERBATIM_CUDA_KERNEL(verbatim::kernel::sm90::merge_leaves<Out>)
 
 VERBATIM_CUDA_PRODUCTS(verbatim::bf16);
