@@ -1,22 +1,23 @@
 // The reference server: a pipeline for each kind of checkpoint, an engine, the OpenAI front. Build on this file.
-//   openai_server MODEL_DIR [PORT]
+//   openai_server MODEL_DIR [PORT [cuda]]
 // An address that other machines can reach needs an API key: VERBATIM_API_KEY=secret openai_server MODEL_DIR 8000
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <string_view>
+#include <type_traits>
 
 #include <verbatim/front/serve.hpp>
 
 #include "../pipelines.hpp"   // which parts an engine is made of, for each kind of checkpoint
 
 int main(int argc, char** argv) try {
-  if (argc < 2 || argc > 3) {
-    std::fprintf(stderr, "usage: openai_server MODEL_DIR [PORT]\n");
+  if (argc < 2 || argc > 4 || (argc == 4 && std::string_view(argv[3]) != "cuda")) {
+    std::fprintf(stderr, "usage: openai_server MODEL_DIR [PORT [cuda]]\n");
     return 2;
   }
   verbatim::openai options;
-  if (argc == 3) options.port = static_cast<unsigned short>(std::atoi(argv[2]));
+  if (argc >= 3) options.port = static_cast<unsigned short>(std::atoi(argv[2]));
   if (char const* key = std::getenv("VERBATIM_API_KEY")) {
     options.address = "0.0.0.0";
     options.api_keys = {key};
@@ -25,8 +26,16 @@ int main(int argc, char** argv) try {
 
   // The checkpoint decides which types run it; everything below this line is compiled for each of them.
   return verbatim::with_checkpoint(argv[1], [&]<class Model, class T>(verbatim::checkpoint_kind<Model, T>) {
-    verbatim::engine<examples::standard<Model, T>> engine{{.checkpoint = argv[1], .max_batch = 64}};
-    return verbatim::serve(engine, options);
+    auto const serve_on = [&]<class Device>(std::type_identity<Device>) {
+      verbatim::engine<examples::standard<Model, T, Device>> engine{{.checkpoint = argv[1], .max_batch = 64}};
+      return verbatim::serve(engine, options);
+    };
+    if (argc < 4) return serve_on(std::type_identity<verbatim::cpu::native>{});
+#if VERBATIM_WITH_CUDA
+    if constexpr (std::is_same_v<T, verbatim::bf16>) return serve_on(std::type_identity<verbatim::cuda::sm90>{});
+#endif
+    std::fprintf(stderr, "cuda: this program was built without it, or the checkpoint is not in bf16\n");
+    return 1;
   });
 } catch (std::exception const& e) {
   std::fprintf(stderr, "%s\n", e.what());

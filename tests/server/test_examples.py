@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The programs that the documentation shows run on the bundled model and do what it says of them."""
 import json
+import pathlib
 import signal
 import socket
 import subprocess
@@ -39,6 +40,16 @@ def ask(port, model):
 
 with server(BIN / "openai_server", MODEL, "0") as (port, process, seconds):
     ask(port, MODEL.name)
+
+# On a GPU it is the same program; where there is none, it says so.
+if pathlib.Path("/dev/nvidia0").exists():
+    with server(BIN / "openai_server", MODEL, "0", "cuda") as (port, process, seconds):
+        ask(port, MODEL.name)
+else:
+    done = subprocess.run([BIN / "openai_server", MODEL, "0", "cuda"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    if done.returncode != 1 or not any(word in done.stderr for word in ("verbatim.device", "built without it")):
+        sys.exit(f"openai_server on a GPU that is not there: exit code {done.returncode}\n{done.stderr}")
+    print(done.stderr)
 
 # The smallest server has no options: it takes port 8000, when nothing else does.
 with socket.socket() as probe:
