@@ -6,11 +6,13 @@ import os
 import pathlib
 import struct
 import subprocess
+import sys
 import tempfile
 
 BIN = pathlib.Path(os.environ["VERBATIM_BIN"])
 HIDDEN, LAYERS, INTERMEDIATE, VOCABULARY, HEADS, KV_HEADS, HEAD_DIM = 1024, 12, 2816, 4096, 8, 2, 128
-MOST = 1.15   # times weights and keys and values
+MOST = 1.15   # times weights and keys and values: the promise
+PROCESS = 24e6   # bytes that a program takes whatever the model is, and more than the rest of that for the smallest one here
 
 
 def shapes():
@@ -46,11 +48,19 @@ def write_checkpoint(folder):
     return end
 
 
+if b"__asan_init" in (BIN / "verbatim").read_bytes():
+    reason = "resident memory: AddressSanitizer has its own"
+    print(f"SKIPPED: {reason}")
+    if log := os.environ.get("VERBATIM_SKIPS"):
+        with open(log, "a") as out:
+            out.write(reason + "\n")
+    sys.exit(77)
+
 with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
     size = write_checkpoint(folder)
     for weights, part in (("checkpoint", 1), ("int8", 0.6), ("int4", 0.35)):
-        done = subprocess.run([BIN / "verbatim", "bench", "--model", folder, "--weights", weights, "--batch", "4", "--prompt", "60", "--output", "4", "--context", "64",
+        done = subprocess.run([BIN / "verbatim", "bench", "--model", folder, "--weights", weights, "--batch", "4", "--prompt", "60", "--output", "4", "--context", "64", "--max-batch", "4",
                                "--repetitions", "1", "--no-floor", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         row = json.loads(done.stdout.splitlines()[-1])
@@ -58,6 +68,5 @@ with tempfile.TemporaryDirectory() as folder:
         print(f"{weights:10} weights {row['weight_bytes'] / 1e6:6.1f} MB, keys and values {row['kv_bytes'] / 1e6:4.1f} MB, resident {resident / 1e6:6.1f} MB = {resident / held:.3f} x", flush=True)
         assert row["weight_bytes"] <= 1.02 * part * size, "weights of this format are larger than they should be"
         assert row["kv_bytes"] < 0.1 * size, "so small a context leaves little to keys and values"
-        if weights == "checkpoint":   # of smaller weights, what a process takes at all counts too much
-            assert row["weight_bytes"] <= resident <= MOST * held, "resident memory"
-        assert resident <= MOST * held + 48e6, "resident memory"
+        assert row["weight_bytes"] <= resident <= 1.03 * held + PROCESS, "resident memory"
+        assert weights == "int4" or resident <= MOST * held, "resident memory"
