@@ -5,7 +5,7 @@
 
 Each client sends its requests one after another over one connection; every prompt is of other random words, so no two share more than
 the template's beginning. Decoding is greedy and does not stop at the end of a turn. Per number of clients one line: output tokens per
-second, time to first token (the first text of a stream), the gap between texts of one stream, and latency, in milliseconds.
+second, time to first token (the first text of a stream, reasoning or content), the gap between texts of one stream, and latency, in milliseconds.
 A token whose bytes are no whole character gives no text of its own: its gap counts for the next. `--no-stream` gives latency alone.
 Bounded: each run ends after --timeout seconds. Standard library only.
 """
@@ -65,7 +65,7 @@ async def ask(reader, writer, body, stream):
                 raise RuntimeError(str(chunk["error"]))
             if chunk.get("usage"):
                 out.tokens = chunk["usage"]["completion_tokens"]
-            if any(c["delta"].get("content") for c in chunk["choices"]):
+            if any(c["delta"].get("content") or c["delta"].get("reasoning") or c["delta"].get("reasoning_content") for c in chunk["choices"]):
                 out.texts.append(now)
     out.end = time.perf_counter()
     return out

@@ -1,6 +1,7 @@
 // The reference server: a pipeline for each kind of checkpoint, an engine, the OpenAI front. Build on this file.
-//   openai_server MODEL_DIR [PORT [cuda]]
+//   openai_server MODEL_DIR [PORT] [cuda]
 // An address that other machines can reach needs an API key: VERBATIM_API_KEY=secret openai_server MODEL_DIR 8000
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -12,12 +13,18 @@
 #include "../pipelines.hpp"   // which parts an engine is made of, for each kind of checkpoint
 
 int main(int argc, char** argv) try {
-  if (argc < 2 || argc > 4 || (argc == 4 && std::string_view(argv[3]) != "cuda")) {
-    std::fprintf(stderr, "usage: openai_server MODEL_DIR [PORT [cuda]]\n");
+  verbatim::openai options;
+  bool cuda = false, understood = argc >= 2;
+  for (int i = 2; i < argc; ++i) {
+    std::string_view const word = argv[i];
+    char const* const end = word.data() + word.size();
+    if (word == "cuda") cuda = true;
+    else understood = understood && std::from_chars(word.data(), end, options.port).ptr == end;
+  }
+  if (!understood) {
+    std::fprintf(stderr, "usage: openai_server MODEL_DIR [PORT] [cuda]\n");
     return 2;
   }
-  verbatim::openai options;
-  if (argc >= 3) options.port = static_cast<unsigned short>(std::atoi(argv[2]));
   if (char const* key = std::getenv("VERBATIM_API_KEY")) {
     options.address = "0.0.0.0";
     options.api_keys = {key};
@@ -30,12 +37,13 @@ int main(int argc, char** argv) try {
       verbatim::engine<examples::standard<Model, T, Device>> engine{{.checkpoint = argv[1], .max_batch = 64}};
       return verbatim::serve(engine, options);
     };
-    if (argc < 4) return serve_on(std::type_identity<verbatim::cpu::native>{});
+    if (!cuda) return serve_on(std::type_identity<verbatim::cpu::native>{});
 #if VERBATIM_WITH_CUDA
     if constexpr (std::is_same_v<T, verbatim::bf16>) return serve_on(std::type_identity<verbatim::cuda::sm90>{});
+    throw verbatim::error("device", 9, "this program's engines for CUDA devices compute in bf16, and the checkpoint is wider");
+#else
+    throw verbatim::error("device", 8, "this program was built without CUDA: build again with -DVERBATIM_CUDA=ON");
 #endif
-    std::fprintf(stderr, "cuda: this program was built without it, or the checkpoint is not in bf16\n");
-    return 1;
   });
 } catch (std::exception const& e) {
   std::fprintf(stderr, "%s\n", e.what());

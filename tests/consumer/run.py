@@ -9,7 +9,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-MODEL = ROOT / "tests" / "fixtures" / "models" / "llama3-gqa-bf16"
+MODEL = ROOT / "examples" / "models" / "tiny-chat"
 
 
 def run(*command):

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "verbatim/core/tensor.hpp"
@@ -18,6 +19,10 @@ struct rope_scaling {
 };
 
 enum class architecture : std::uint8_t { llama, mistral, qwen2, qwen3 };
+constexpr std::string_view name_of(architecture a) noexcept {
+  constexpr std::string_view names[] = {"llama", "mistral", "qwen2", "qwen3"};
+  return names[std::size_t(a)];
+}
 
 struct model_config {
   architecture arch = architecture::llama;

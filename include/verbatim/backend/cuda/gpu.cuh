@@ -13,7 +13,7 @@ namespace verbatim::cuda {
 namespace detail {
 inline cudaStream_t stream_of(void* s) noexcept { return static_cast<cudaStream_t>(s); }
 inline cudaEvent_t event_of(void* e) noexcept { return static_cast<cudaEvent_t>(e); }
-inline std::string why(cudaError_t e) { return std::string(cudaGetErrorName(e)) + ": " + cudaGetErrorString(e); }
+inline std::string why(cudaError_t e) { return std::string(cudaGetErrorName(e)) + ": " + cudaGetErrorString(e) + (e == cudaErrorInsufficientDriver ? ", or there is none" : ""); }
 /// Held by who records, and alone by who waits for a whole device: that would end recordings of every stream of it.
 inline std::shared_mutex& recording() noexcept {
   static std::shared_mutex mutex;
