@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <exception>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 
 #include <verbatim/front/serve.hpp>
@@ -14,12 +15,11 @@
 
 int main(int argc, char** argv) try {
   verbatim::openai options;
-  bool cuda = false, understood = argc >= 2;
-  for (int i = 2; i < argc; ++i) {
-    std::string_view const word = argv[i];
-    char const* const end = word.data() + word.size();
-    if (word == "cuda") cuda = true;
-    else understood = understood && std::from_chars(word.data(), end, options.port).ptr == end;
+  bool cuda = argc > 2 && std::string_view(argv[argc - 1]) == "cuda", understood = argc >= 2 && argc <= 3 + cuda;
+  if (argc > 2 + cuda) {
+    std::string_view const port = argv[2];
+    auto const [end, wrong] = std::from_chars(port.data(), port.data() + port.size(), options.port);
+    understood = understood && wrong == std::errc{} && end == port.data() + port.size();
   }
   if (!understood) {
     std::fprintf(stderr, "usage: openai_server MODEL_DIR [PORT] [cuda]\n");

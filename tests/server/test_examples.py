@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The programs that the documentation shows run on the bundled model and do what it says of them."""
 import json
-import pathlib
 import signal
 import socket
 import subprocess
@@ -41,15 +40,21 @@ def ask(port, model):
 with server(BIN / "openai_server", MODEL, "0") as (port, process, seconds):
     ask(port, MODEL.name)
 
-# On a GPU it is the same program; where there is none, it says so.
-if pathlib.Path("/dev/nvidia0").exists():
-    with server(BIN / "openai_server", MODEL, "0", "cuda") as (port, process, seconds):
-        ask(port, MODEL.name)
-else:
-    done = subprocess.run([BIN / "openai_server", MODEL, "0", "cuda"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
-    if done.returncode != 1 or "verbatim.device" not in done.stderr:
-        sys.exit(f"openai_server on a GPU that is not there: exit code {done.returncode}\n{done.stderr}")
-    print(done.stderr)
+for wrong in (["70000"], [""], ["80x"], ["0", "1"], ["cuda", "0"]):
+    done = subprocess.run([BIN / "openai_server", MODEL, *wrong], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    if done.returncode != 2 or "usage" not in done.stderr:
+        sys.exit(f"openai_server {wrong}: exit code {done.returncode}\n{done.stderr}")
+
+# On a GPU it is the same program; where there is none that it can use, it says so.
+on_gpu = subprocess.Popen([BIN / "openai_server", MODEL, "0", "cuda"], stderr=subprocess.PIPE, text=True)
+line = next((text for text in on_gpu.stderr if "serving" in text or "verbatim.device" in text), "")
+print(line)
+if "serving" in line:
+    ask(int(line.split("127.0.0.1:")[1].split("/")[0]), MODEL.name)
+    on_gpu.send_signal(signal.SIGINT)
+on_gpu.stderr.read()
+if on_gpu.wait(60) != (0 if "serving" in line else 1) or not line:
+    sys.exit(f"openai_server on a GPU: exit code {on_gpu.returncode}, said {line!r}")
 
 # The smallest server has no options: it takes port 8000, when nothing else does.
 with socket.socket() as probe:

@@ -102,7 +102,7 @@ template <class P> class engine {
   model_config const& config() const noexcept;
   generation_defaults const& defaults() const noexcept;
   std::vector<token> const& turn_ends() const noexcept;   ///< what ends a turn: the model's and the tokenizer's ends of sequence
-  std::string const& name() const noexcept;     ///< of the model directory
+  std::string const& name() const noexcept;     ///< of the model directory, or of a file of shapes alone
   int context() const noexcept;                 ///< tokens that a sequence may have here
   int max_logprobs() const noexcept;            ///< alternatives per token that a request may ask for
   engine_resources resources() const noexcept;

@@ -111,7 +111,7 @@ template <class P> loaded_parts<P> load_parts(engine_config const& c) {
   out.defaults = description.defaults;
   auto const directory = std::filesystem::is_directory(c.checkpoint) ? c.checkpoint : c.checkpoint.parent_path();
   out.name = std::filesystem::weakly_canonical(directory).filename().string();
-  if (auto const file = c.checkpoint.filename(); directory != c.checkpoint && file != "config.json") out.name = file.stem().string();   // shapes alone
+  if (auto const file = c.checkpoint.filename(); c.random_weights && directory != c.checkpoint && file != "config.json") out.name = file.stem().string();
   // A large vocabulary takes about as long as the weights of a small model, and neither needs the other. A failure here waits for theirs.
   std::future<void> text;
   try {

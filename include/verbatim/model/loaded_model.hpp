@@ -82,7 +82,8 @@ template <class Model, class Device, class T, class Attention = typename Device:
         if (t.where == memory_space::device) return ops_.settle();
   }
   static model_config const& checked(model_config const& c) {
-    if (!Model::fits(c)) throw error("checkpoint", 55, "the checkpoint is of " + std::string(name_of(c.arch)) + ", which the pipeline's model is not: name that model, or let with_checkpoint choose");
+    auto const of = name_of(c.arch == architecture::mistral ? architecture::llama : c.arch);
+    if (!Model::fits(c)) throw error("checkpoint", 55, "the checkpoint needs the model verbatim::" + std::string(of) + ", and the pipeline's is another");
     return c;
   }
 

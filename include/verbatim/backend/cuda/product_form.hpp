@@ -22,7 +22,7 @@ struct product_form {
   friend constexpr bool operator==(product_form const&, product_form const&) = default;
 };
 
-/// Tiles that kernels are compiled for, by their bytes of a step (kernels_sm90.cuh).
+/// Tiles that kernels are compiled for, by their bytes of a step (kernels_sm90.cuh, kernels_sm90_wide.cuh).
 inline constexpr product_form product_tiles[] = {{8, 1}, {16, 1}, {32, 1}, {64, 1}, {64, 2}, {128, 1}, {128, 2}};
 /// Calls f.template operator()<rows, groups>() for the tile of a form, which is one of product_tiles.
 template <class F> decltype(auto) with_tile(product_form const& form, F&& f) {
