@@ -149,7 +149,7 @@ TEST_CASE("loaded_model: another architecture and impossible numbers are refused
   };
   auto c = tiny();
   c.arch = architecture::qwen3;
-  CHECK(error_of(build(c), "architecture") == 55);
+  CHECK(error_of(build(c), "architecture needs the model verbatim::qwen3") == 55);
   c = tiny(), c.head_dim = 5;
   CHECK(error_of(build(c), "head_dim is 5") == 56);
   c = tiny(), c.kv_heads = 3, c.heads = 4;

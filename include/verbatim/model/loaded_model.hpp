@@ -83,7 +83,7 @@ template <class Model, class Device, class T, class Attention = typename Device:
   }
   static model_config const& checked(model_config const& c) {
     auto const of = name_of(c.arch == architecture::mistral ? architecture::llama : c.arch);
-    if (!Model::fits(c)) throw error("checkpoint", 55, "the checkpoint needs the model verbatim::" + std::string(of) + ", and the pipeline's is another");
+    if (!Model::fits(c)) throw error("checkpoint", 55, "the checkpoint's architecture needs the model verbatim::" + std::string(of) + ", and the pipeline's is another");
     return c;
   }
 
