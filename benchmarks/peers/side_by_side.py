@@ -28,6 +28,9 @@ class Table:
         if None in theirs or None in ours:
             print(f"{what:24} not seen: the model's tokens gave no text", flush=True)
             return
+        if not all(theirs) or not all(ours):
+            print(f"{what:24} not compared: 0 in a round (texts that came in one piece have no gap)", flush=True)
+            return
         ratios = [m / t for m, t in zip(ours, theirs)]
         row = {"what": what, **self.common, "rounds": len(ratios), "llama_cpp": statistics.median(theirs), "verbatim": statistics.median(ours), "ratio": statistics.median(ratios)}
         print(f"{what:24} {row['llama_cpp']:12.2f} {row['verbatim']:12.2f} {row['ratio']:8.2f} {min(ratios):8.2f} {max(ratios):8.2f}", flush=True)
