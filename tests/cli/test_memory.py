@@ -2,14 +2,15 @@
 """What an engine holds of main memory is its weights and its keys and values: a checkpoint is packed, and its pages are given back.
 The checkpoint has 280 MB of zeros, which take no room on the disk: it is the sizes that count here."""
 import json
-import os
 import pathlib
 import struct
 import subprocess
 import sys
 import tempfile
 
-BIN = pathlib.Path(os.environ["VERBATIM_BIN"])
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "server"))
+from running import BIN, skip_all  # noqa: E402
+
 HIDDEN, LAYERS, INTERMEDIATE, VOCABULARY, HEADS, KV_HEADS, HEAD_DIM = 1024, 12, 2816, 4096, 8, 2, 128
 MOST = 1.15   # times weights and keys and values: the promise
 PROCESS = 24e6   # bytes that the program takes whatever the model is; of the smallest model here that is above the promise
@@ -58,12 +59,7 @@ def available():
 
 
 if (b"__asan_init" in (BIN / "verbatim").read_bytes()) or available() < 2e9:
-    reason = "resident memory: the program is AddressSanitizer's, or the machine has less than 2 GB left"
-    print(f"SKIPPED: {reason}")
-    if log := os.environ.get("VERBATIM_SKIPS"):
-        with open(log, "a") as out:
-            out.write(reason + "\n")
-    sys.exit(77)
+    skip_all("resident memory: the program is AddressSanitizer's, or the machine has less than 2 GB left")
 
 with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)

@@ -44,7 +44,7 @@ struct lanes_of_outputs {
 struct scalar : lanes_of_outputs { static constexpr char const* name = "cpu::scalar"; };
 struct avx2 : lanes_of_outputs {
   static constexpr char const* name = "cpu::avx2";
-  static constexpr int chunk_tokens = 24;   // 12 rows are as fast, each, as many; and fewer make prompts late, as who decodes computes beside them
+  static constexpr int chunk_tokens = 24;   ///< a row costs as much among 12 as among many; with fewer than this, prompts would wait long
 };
 /// `Vnni` follows the target's flags, too. It is a part of the type, so that units of one program that differ in it share no function of products.
 template <bool Vnni> struct basic_avx512 : lanes_of_outputs {
