@@ -17,14 +17,19 @@ inline constexpr int panel_tiles = panel_outputs / tree_lanes;
 /// Accumulators of a block of some rows, at most `rows`: rows x tiles(rows) vectors that fit the registers beside weights and a broadcast,
 /// and so many, where they do, that none waits for the one before (eight registers: two fma a cycle, each of four or five).
 /// `widens_anew`: each block of rows turns words of bf16 into f32 again, beside its fma, instead of reading what the first one left as f32.
+/// `steps(rows)`: words of k that all rows visit together: 64 KiB of a panel, or 16.
 template <class Isa> struct block_of {
   static constexpr bool widens_anew = false;
   static constexpr int rows = 6;
+  static constexpr int steps(int) noexcept { return 256; }
   static constexpr int tiles(int, bool = false) noexcept { return 4; }   // 24 + 4 + 1 of 32 zmm
 };
 template <> struct block_of<avx2> {
   static constexpr bool widens_anew = true;   // Zen 3, 64 and 512 rows: 86 % and 76 % of the peak, 58 % and 48 % by f32 that was left
   static constexpr int rows = 6;
+  // A pass reads every fourth line, which 256 steps crowd into a quarter of L1's sets: few rows wait for that as much as for their arithmetic
+  // (Zen 3, weights from memory: a tenth to a fifth more at 6 to 16 rows with 64 steps, nothing at 64 and 512).
+  static constexpr int steps(int n) noexcept { return n <= 4 * rows ? 64 : 256; }
   static constexpr int tiles(int n, bool scaled = false) noexcept {   // two ymm a tile, 8 to 12 of 16; scales and offsets are two each
     return n == 1 && !scaled ? 4 : n <= 3 ? 2 : 1;
   }
@@ -32,13 +37,12 @@ template <> struct block_of<avx2> {
 template <> struct block_of<scalar> {
   static constexpr bool widens_anew = false;
   static constexpr int rows = 1;
+  static constexpr int steps(int) noexcept { return 256; }
   static constexpr int tiles(int, bool = false) noexcept { return 1; }
 };
 
 /// How often a block of so many rows goes over a panel, one of codes with scales or not.
 template <class Isa> constexpr int passes_of(int rows, bool scaled) noexcept { return panel_tiles / block_of<Isa>::tiles(rows, scaled); }
-
-inline constexpr int step_block = 256;   ///< words of k that all rows visit together: 64 KiB of a panel
 
 /// Where a block's weights lie: words from one k step to the next, and from one tile of 16 outputs to the next.
 struct weight_strides {

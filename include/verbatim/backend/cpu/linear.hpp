@@ -52,7 +52,7 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
     bool const streams = !several && passes_of<Isa>(x.rows, w.quantised()) == 1;
     int const most = leave    ? shared_inputs / word
                      : unpack  ? unpacked_steps
-                     : several || streams || (anew && word == 2 && !w.quantised()) ? step_block : shared_inputs / 2;
+                     : several || streams || (anew && word == 2 && !w.quantised()) ? block_of<Isa>::steps(x.rows) : shared_inputs / 2;
     alignas(64) float left[anew ? 1 : shared_inputs * panel_outputs];
     alignas(64) std::uint32_t unpacked[(anew ? unpacked_steps : block_steps) * panel_outputs];
     flushing<Isa, sizeof(T) == 2> const guard;   // the kernels are calls of their own: no arithmetic moves out of it
@@ -88,7 +88,7 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
   template <class T> void by_dot(packed_matrix<T> const& w, int index, rows_of<T> x, std::uint32_t const* then) noexcept {
     constexpr int most = 64;   // words of codes that are unpacked at a time: 16 KiB, half of L1
     alignas(64) std::uint32_t unpacked[most * panel_outputs];
-    int const block = w.quantised() ? most : step_block;
+    int const block = w.quantised() ? most : block_of<Isa>::steps(x.rows);
     for (int first = 0; first < w.steps(); first += block) {
       int const n = std::min(block, w.steps() - first);
       std::uint32_t const* const from = w.panel(index) + w.words_before(first);
