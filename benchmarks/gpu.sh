@@ -58,7 +58,7 @@ commit_here() {
 }
 
 # build FOLDER SECONDS [-DNAME=VALUE...]: the programs that a GPU is measured with. Tests are left out where their packages are missing.
-benches=(bench_gpu_rates bench_gpu_kernels bench_gpu_contract)
+benches=(bench_gpu_rates bench_gpu_kernels bench_contract)
 targets=("${benches[@]}" cuda_tests verbatim_cli)
 build() {
   local folder=$1 seconds=$2; shift 2
@@ -70,7 +70,7 @@ build() {
     targets=("${benches[@]}" verbatim_cli)
     cmake "${common[@]}" -DVERBATIM_TESTS=OFF >"$folder/configure.log" 2>&1 || { tail -n 20 "$folder/configure.log" >&2; return 1; }
   fi
-  rm -f "$folder"/bin/{bench_gpu_{rates,kernels,contract},cuda_tests,verbatim}   # what is there afterwards is of these sources
+  rm -f "$folder"/bin/{bench_gpu_rates,bench_gpu_kernels,bench_contract,cuda_tests,verbatim}   # what is there afterwards is of these sources
   timeout "$seconds" cmake --build "$folder" --parallel "$jobs" --target "${targets[@]}" >"$folder/build.log" 2>&1 && return
   tail -n 20 "$folder/build.log" >&2
   echo "the build did not end well, or not within $seconds s: going on with what is there" >&2

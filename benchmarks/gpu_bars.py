@@ -62,8 +62,8 @@ def bars(record):
         ("prefill attention, head 128, causal, 8,192", ">= 350 TFLOP/s", 350, kernels(record, "tflop_per_second", LARGE, what="prefill attention", prompt=8192),
          KERNELS + " --only prefill"),
         ("prefill, 2,048 tokens, 7B and 8B shapes", ">= 60 % of floor", 0.6, results(record, LARGE, "prefill", 1, of_floor), BENCH + "--output 32 --prefill 2048"),
-        ("batch_invariant over fastest, decode", ">= 0.90", 0.9, cost(record, "decode"), "bench_gpu_contract benchmarks/shapes/qwen2.5-7b.json"),
-        ("batch_invariant over fastest, prefill", ">= 0.80", 0.8, cost(record, "prefill"), "bench_gpu_contract benchmarks/shapes/qwen2.5-7b.json"),
+        ("batch_invariant over fastest, decode", ">= 0.90", 0.9, cost(record, "decode"), "bench_contract --device cuda benchmarks/shapes/qwen2.5-7b.json"),
+        ("batch_invariant over fastest, prefill", ">= 0.80", 0.8, cost(record, "prefill"), "bench_contract --device cuda benchmarks/shapes/qwen2.5-7b.json"),
         ("refit of the 8B shape from device memory", "<= 50 ms", -0.05, kernels(record, "seconds", ("llama-3.1-8b",), what="refit"), KERNELS + " --only refit"),
         ("decode over PyTorch, batch 1 and 64", "ahead", 1, ahead, "benchmarks/gpu.sh"),
     ]

@@ -237,15 +237,15 @@ def compiled_rows(a, r):
 
 def cost_of_exactness(a, r):
     """batch_invariant over fastest, of the largest shape that the program takes and that fits twice."""
-    program = a.programs / "bench_gpu_contract"
+    program = a.programs / "bench_contract"
     for shape in ("qwen2.5-7b", "qwen2.5-1.5b", "qwen2.5-0.5b"):
         if shape in a.configs and (not a.memory or 2 * cache_gib(a.configs[shape], a)[1] + 16 < a.memory):
             break
     else:
         return r.missing("contract", "no shape of its kind was asked for, or none fits twice")
     if not program.exists():
-        return r.missing("contract", "no program bench_gpu_contract")
-    return r.part("contract", [program, "--batch", ",".join(n for n in a.batch.split(",") if int(n) <= 64) or "1", a.configs[shape]], 100)
+        return r.missing("contract", "no program bench_contract")
+    return r.part("contract", [program, "--device", "cuda", "--batch", ",".join(n for n in a.batch.split(",") if int(n) <= 64) or "1", a.configs[shape]], 100)
 
 
 def words(text):

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "../examples/pipelines.hpp"
 #include "limits.hpp"
 #include "shapes.hpp"
 #include "verbatim/cache/contiguous.hpp"
@@ -23,7 +24,7 @@ namespace {
 
 namespace cpu = verbatim::cpu;
 
-struct standard : verbatim::pipeline<cpu::native, verbatim::qwen2> {};
+using standard = examples::qwen2_bf16;   // its engine is compiled with those of the examples
 struct separate : standard { using attention = cpu::separate_attention; };
 struct in_runs : standard { using cache = verbatim::contiguous<64>; };
 struct in_window : standard { using cache = verbatim::sliding<64>; };

@@ -7,8 +7,15 @@
 
 #include "parts.hpp"
 
+#ifdef ON_GPU   // compiled twice, as custom_sampler and custom_sampler_gpu (examples/CMakeLists.txt)
+#include <verbatim/backend/cuda/device.hpp>
+using device = verbatim::cuda::sm90;
+#else
+using device = verbatim::cpu::native;   // verbatim::cuda::sm90: an NVIDIA GPU
+#endif
+
 // [pipeline]
-struct careful : verbatim::pipeline<verbatim::cpu::native, verbatim::qwen3> {
+struct careful : verbatim::pipeline<device, verbatim::qwen3> {
   using cache = private_pages<32>;
   using sampler = verbatim::sample<verbatim::temperature, forbid, verbatim::min_p, verbatim::gumbel>;
 };

@@ -5,7 +5,14 @@
 
 #include <cstdio>
 
-struct chat : verbatim::pipeline<verbatim::cpu::native, verbatim::qwen3> {
+#ifdef ON_GPU   // compiled twice, as generate and generate_gpu (examples/CMakeLists.txt)
+#include <verbatim/backend/cuda/device.hpp>
+using device = verbatim::cuda::sm90;
+#else
+using device = verbatim::cpu::native;   // verbatim::cuda::sm90: an NVIDIA GPU
+#endif
+
+struct chat : verbatim::pipeline<device, verbatim::qwen3> {
   using sampler = verbatim::sample<verbatim::temperature, verbatim::top_p, verbatim::gumbel>;
 };
 

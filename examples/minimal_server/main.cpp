@@ -3,7 +3,14 @@
 #include <verbatim/front/serve.hpp>
 #include <verbatim/verbatim.hpp>
 
-struct chat : verbatim::pipeline<verbatim::cpu::native, verbatim::qwen3> {
+#ifdef ON_GPU   // compiled twice, as minimal_server and minimal_server_gpu (examples/CMakeLists.txt)
+#include <verbatim/backend/cuda/device.hpp>
+using device = verbatim::cuda::sm90;
+#else
+using device = verbatim::cpu::native;   // verbatim::cuda::sm90: an NVIDIA GPU
+#endif
+
+struct chat : verbatim::pipeline<device, verbatim::qwen3> {
   using cache = verbatim::paged<64>;
   using sampler = verbatim::sample<verbatim::temperature, verbatim::top_p, verbatim::gumbel>;
 };

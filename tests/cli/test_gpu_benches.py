@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The programs that time a GPU's kernels, without a GPU: with --dry they run everything once under the emulator and print one row of JSON
-each, without times; else they say that there is no GPU."""
+"""The programs that measure a GPU, without a GPU: with --dry those of kernels run everything once under the emulator, and that of contracts
+on the CPU, and print rows of JSON, without times; else they say that there is no GPU."""
 import json
 import os
 import pathlib
@@ -35,10 +35,12 @@ if not (BIN / "bench_gpu_kernels").is_file():
     print("SKIPPED: no programs for a GPU were built")
     sys.exit(77)
 run("bench_gpu_rates", code=77)
-for name in ("bench_gpu_kernels", "bench_gpu_contract"):
-    run(name, SMALL, code=77)
-    run(name, code=2)
-    run(name, "--no-such", SMALL, code=2)
+run("bench_gpu_kernels", code=2)
+for name, *device in (["bench_gpu_kernels"], ["bench_contract", "--device", "cuda"]):
+    run(name, *device, SMALL, code=77)
+    run(name, *device, "--no-such", SMALL, code=2)
+for wrong in (["--device", "tpu"], ["--device"], ["--batch", "1,"], ["--batch", "0"], ["--batch", "4097"], [SMALL, SMALL]):
+    run("bench_contract", *wrong, code=2)
 run("bench_gpu_kernels", "--only", "nothing", SMALL, code=2)
 
 rows = run("bench_gpu_kernels", "--dry", SMALL)
@@ -65,8 +67,8 @@ weights = 2 * (2 * 256 * 256 + 2 * 256 * 128 + 3 * 256 * 512 + 2 * 256) + 256 + 
 expect("bytes of a refit, read and written", [r["bytes"] for r in found.get("refit", [])] == [2 * 2 * weights])
 expect("only what is asked for", {r["what"] for r in run("bench_gpu_kernels", "--dry", "--only", "sampling,refit", SMALL)} == {"sampling", "refit"})
 
-rows = run("bench_gpu_contract", "--dry", SMALL)
-expect(f"a prompt and two batches: {rows}", [(r["what"], r["batch"]) for r in rows] == [("prefill", 1), ("decode", 1), ("decode", 3)])
+rows = run("bench_contract", "--dry", SMALL)
+expect(f"a prompt and two batches: {rows}", [(r["what"], r["batch"], r["device"][:5]) for r in rows] == [("prefill", 1, "cpu::"), ("decode", 1, "cpu::"), ("decode", 3, "cpu::")])
 expect("no ratio of what was not timed", not any("ratio" in r for r in rows))
 print(f"{len(problems)} problems")
 sys.exit(1 if problems else 0)

@@ -37,7 +37,7 @@ def order(folder):
     """All that a call does by default, by the names of what it runs."""
     card(folder)
     programs = programs_in(folder, cuda_tests='case "$1" in --list-test-names-only) echo "gpu: one" ;; esac\n',
-                           verbatim='echo "$*" >>"${0%/*}/benched"\n', bench_gpu_contract=CONTRACT, bench_gpu_kernels="\n")
+                           verbatim='echo "$*" >>"${0%/*}/benched"\n', bench_contract=CONTRACT, bench_gpu_kernels="\n")
     record = folder / "record.json"
     done = run(folder, "--programs", programs, "--python", python_with_torch(folder), record=record)
     expect(f"it ends well: {done.returncode} {done.stderr[-300:]}", done.returncode == 0)
@@ -134,7 +134,7 @@ def outputs_outlive_failures(folder):
     """A row that was not foreseen ends neither the run nor what was measured; where all went well, nothing is left lying about."""
     card(folder)
     (folder / "tmp").mkdir()
-    programs = programs_in(folder, verbatim='''echo '{"batch": 1}'\n''', bench_gpu_contract=CONTRACT)
+    programs = programs_in(folder, verbatim='''echo '{"batch": 1}'\n''', bench_contract=CONTRACT)
     arguments = ("--programs", programs, "--only", "verbatim", "--budget", 30, "--shapes", "qwen2.5-7b")
     done = run(folder, *arguments, record=folder / "r.json", TMPDIR=str(folder / "tmp"))
     expect(f"it fails, but goes on to the end: {done.returncode} {done.stderr[-300:]}", done.returncode == 1 and (programs / "contract_ran").exists())
@@ -152,7 +152,7 @@ def one_session(folder):
     """Calls that each measure a part of it: one record."""
     card(folder)
     program(folder / "compute-sanitizer", 'echo "========= ERROR SUMMARY: 0 errors"\n')
-    programs = programs_in(folder, cuda_tests='case "$1" in --list-test-names-only) echo "gpu: one" ;; esac\n', bench_gpu_contract=CONTRACT,
+    programs = programs_in(folder, cuda_tests='case "$1" in --list-test-names-only) echo "gpu: one" ;; esac\n', bench_contract=CONTRACT,
                            verbatim=f"echo '{bench_row(1, 1024, 32, 40000.0, 2000.0)}'\n")
     record, raw = folder / "r.json", folder / "raw"
     common = ("--programs", programs, "--raw", raw, "--python", python_with_torch(folder), "--shapes", "qwen2.5-0.5b", "--batch", "1", "--budget", 60)

@@ -2,7 +2,7 @@
 """Code in the documentation is cut from programs that are built and run by the tests.
 
 A fenced block that follows `<!-- from: path -->` equals the file, and one that follows `<!-- from: path#mark -->` equals the
-text between the two lines `// [mark]` (or `# [mark]`) of that file; `path#concept:name`
+text between the two lines `// [mark]` (or `# [mark]`) of that file, of `#ifdef ON_GPU` what stands behind `#else`; `path#concept:name`
 is the definition of a concept, `path#struct:name` and `path#enum:name` that of a type. Every ```cpp block must have such a source; so must every
 ```bash block, unless `<!-- shell -->` stands before it (commands that a test of their own runs). --update rewrites the blocks.
 """
@@ -38,6 +38,11 @@ def definition(text, kind, name, wanted):
         last += 1
 
 
+def for_cpus(text):
+    """What is compiled for either device, as it is for CPUs."""
+    return re.sub(r"^#ifdef ON_GPU\b.*?^#else\n(.*?)^#endif\n", r"\1", text, flags=re.DOTALL | re.MULTILINE)
+
+
 def cut(source):
     name, _, mark = source.partition("#")
     path = ROOT / name
@@ -54,7 +59,7 @@ def cut(source):
     if len(marks) != 2:
         raise ValueError(f"{name} has {len(marks)} lines [{mark}] instead of 2")
     inner = [line for line in lines[marks[0] + 1:marks[1]] if not re.fullmatch(r"\s*(//|#) \[\w+\]\s*", line)]
-    return textwrap.dedent("".join(inner)).strip("\n") + "\n"
+    return textwrap.dedent(for_cpus("".join(inner))).strip("\n") + "\n"
 
 
 def check(path, update, problems):

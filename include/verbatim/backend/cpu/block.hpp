@@ -55,6 +55,7 @@ inline constexpr weight_strides panel_strides{panel_outputs, tree_lanes};
 struct lookahead {
   std::uint32_t const* next = nullptr;
   int rate = 0;   ///< cache lines in each step, times 256
+  int due = 0;    ///< of them and not fetched yet, times 256
 
   /// One block alone runs at the speed of memory: it fetches what it reads some steps later.
   static lookahead streaming(std::uint32_t const* from, int rate) noexcept { return {from + distance, rate}; }
@@ -64,9 +65,9 @@ struct lookahead {
     int const each = int(256 * (words / line) / std::size_t(steps * blocks)), rate = (each + 256 / every - 1) / (256 / every) * (256 / every);
     return {then + std::ptrdiff_t(rate * steps >> 8) * block * line, rate};
   }
-  /// What is due in steps [first, last).
-  VERBATIM_INLINE void fetch(int first, int last) const noexcept {
-    for (int i = rate * first >> 8; i < rate * last >> 8; ++i) __builtin_prefetch(next + i * line, 0, 2);   // to L2
+  /// What is due in the next `steps` steps. A count that goes on is some instructions less than one that is made from a step's number.
+  VERBATIM_INLINE void fetch(int steps) noexcept {
+    for (due += rate * steps; due >= 256; due -= 256, next += line) __builtin_prefetch(next, 0, 2);   // to L2
   }
   /// Steps between two calls where they are due in groups of one size: counting in every step costs some percent of the arithmetic.
   static constexpr int every = 8;
@@ -90,7 +91,7 @@ VERBATIM_INLINE void multiply_block(std::uint32_t const* weights, weight_strides
   constexpr int word = packed_matrix<T>::word;
   for (std::ptrdiff_t s = 0; s < steps; ++s) {
     V w[Tiles];
-    if (s % lookahead::every == 0) ahead.fetch(int(s), std::min(int(s) + lookahead::every, steps));
+    if (s % lookahead::every == 0) ahead.fetch(std::min(lookahead::every, steps - int(s)));
     repeat<Tiles>([&](auto t) __attribute__((always_inline)) { w[t] = V::load_words(weights + s * stride.step + t * stride.tile); });
     repeat<Rows>([&](auto r) __attribute__((always_inline)) {
       V const a = V::all_words(load_word(row[r] + s * word));

@@ -79,7 +79,7 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, float co
   constexpr int tiles = block_of<Isa>::tiles(Rows, Weights::scaled), unit = Weights::unit, pair = sizeof(T) == 2;
   float const* row[Rows];
   repeat<Rows>([&](auto r) __attribute__((always_inline)) { row[r] = x + std::size_t(r) * stride; });
-  for (int t = 0, pass = 0; t < panel_tiles; t += tiles, pass += steps) {
+  for (int t = 0; t < panel_tiles; t += tiles) {
     auto const sum = [&](int r, int i) __attribute__((always_inline)) { return sums + r * panel_outputs + (t + i) * tree_lanes; };
     V acc[Rows][tiles];
     repeat<Rows>([&](auto r) __attribute__((always_inline)) {
@@ -88,7 +88,7 @@ __attribute__((noinline)) void multiply_fma(Weights weights, int steps, float co
     for (int first = 0, run = Weights::run(steps); first < steps; first += run) {
       auto const from = weights.template at<V, tiles>(first, t * tree_lanes);
       for (int s = 0; s < run; ++s) {
-        ahead.fetch(pass + first + s, pass + first + s + 1);
+        ahead.fetch(1);
         repeat<unit>([&](auto k) __attribute__((always_inline)) {
           constexpr int in = int(k) ^ pair;
           std::ptrdiff_t const input = std::ptrdiff_t(first + s) * unit + in;

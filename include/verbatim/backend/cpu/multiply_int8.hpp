@@ -117,9 +117,9 @@ __attribute__((noinline)) void multiply_int8(quantised_block<4> const* weights, 
   using V = vector_of<Isa>;
   using lanes = int8_lanes<Isa, Vnni>;
   constexpr int tiles = int8_block_of<Isa>::tiles(Rows);
-  for (int t = 0, pass = 0; t < panel_tiles; t += tiles, pass += blocks)
+  for (int t = 0; t < panel_tiles; t += tiles)
     for (int b = 0; b < blocks; ++b) {
-      ahead.fetch(pass + b, pass + b + 1);
+      ahead.fetch(1);
       quantised_block<4> const& w = weights[b];
       asm volatile("" ::: "memory");   // sums of f32 wait in L1: g++ would keep them in registers over the blocks, and spill
       int8_block const* row[Rows];
