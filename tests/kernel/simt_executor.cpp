@@ -88,6 +88,57 @@ TEST_CASE("a missing barrier is found, whichever thread comes first") {
   CHECK_FALSE(neighbour(true, false, 32));
 }
 
+TEST_CASE("accesses of sixteen bytes and of their parts are seen to meet") {
+  using four = pack<int, 4>;
+  auto const meets = [](bool whole_first, bool whole_then, bool writes, bool barrier, int offset) {
+    return found(one_block, [=](host_grid g) {
+      auto const s = g.shared<int>(floats);
+      auto const access = [&](bool whole, int i, bool store) {
+        if (whole && store) s.store_pack<4>(i / 4 * 4, four{});
+        else if (whole) s.load_pack<4>(i / 4 * 4);
+        else if (store) s.store(i, 1);
+        else s.load(i);
+      };
+      if (g.thread() == 0) s.store_pack<4>(0, four{});
+      if (g.thread() == 0) s.store_pack<4>(4, four{});
+      g.sync();
+      if (g.thread() == 0) access(whole_first, 1, true);
+      if (barrier) g.sync();
+      if (g.thread() == 33) access(whole_then, 1 + offset, writes);
+      g.sync();
+      if (g.thread() == 7) s.load_pack<4>(0), s.load(5);   // nothing is left of it behind a barrier
+    });
+  };
+  for (bool first : {false, true})
+    for (bool then : {false, true})
+      for (bool writes : {false, true}) {
+        CAPTURE(first, then, writes);
+        CHECK(meets(first, then, writes, false, 0) == defect::kind::race);
+        CHECK_FALSE(meets(first, then, writes, true, 0));
+        CHECK_FALSE(meets(first, then, writes, false, 4));   // the next sixteen bytes
+        if (!first && !then) CHECK_FALSE(meets(first, then, writes, false, 1));
+        else CHECK(meets(first, then, writes, false, 1) == defect::kind::race);
+      }
+  CHECK(found(one_block, [](host_grid g) {   // half of it is written, behind what was written as a whole
+          auto const s = g.shared<int>(floats);
+          if (g.thread() == 0) s.store_pack<4>(0, four{});
+          if (g.thread() < 2) s.store(4 + g.thread(), 1);
+          g.sync();
+          s.load_pack<4>(0);
+          s.load_pack<4>(4);
+        }) == defect::kind::unwritten_shared);
+  CHECK_FALSE(found(one_block, [](host_grid g) {   // parts by several threads, then as a whole, and by parts again
+    auto const s = g.shared<int>(floats);
+    s.store(g.thread(), 1);
+    g.sync();
+    if (g.thread() < 16) s.store_pack<4>(4 * (15 - g.thread()), four{});
+    g.sync();
+    s.load(g.thread());
+    g.sync();
+    s.store(63 - g.thread(), 2);
+  }));
+}
+
 TEST_CASE("a write that may overtake another thread's read is found") {
   auto const overwritten = [](int distance, bool block, bool shuffle) {
     return found(one_block, [=](host_grid g) {
