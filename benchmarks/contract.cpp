@@ -1,11 +1,12 @@
 // What exactness costs: a model of random weights under the contract `batch_invariant` and under `fastest`, alternating in one run: each
-// round measures exact, loose, loose, exact. On a CPU `fastest` lets the backend order its sums as it likes; on a GPU its products are
-// cuBLASLt's (backend/cuda/library_linear.hpp), and all else is the same. Ratios are of tokens a second, medians over rounds; one JSON
-// object a line.
-//   bench_contract [--device cpu|cuda] [--dry] [--rounds N] [--batch N,N,...] [CONFIG.json]     a model of the qwen2 family [Qwen2.5-0.5B]
-// --dry: a round of small steps, untimed. Exit code 77: there is no GPU here. Needs room for the weights twice.
+// round measures exact, loose, loose, exact. On a GPU the products of `fastest` are cuBLASLt's (backend/cuda/library_linear.hpp), and all else
+// is the same. The CPU has one kind of product for both, so its ratio says what such a comparison is worth: it is near 1. Ratios are of
+// tokens a second, medians over rounds; one JSON object a line. Exit code 77: there is no GPU here.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -20,6 +21,13 @@
 #include "verbatim/text/json.hpp"
 
 namespace {
+
+constexpr char const* usage =
+    "usage: bench_contract [--device cpu|cuda] [--dry] [--rounds N] [--batch N,N,...] [CONFIG.json]\n"
+    "  CONFIG.json   a model of the qwen2 family, made of random weights, twice [Qwen2.5-0.5B, which takes some minutes on a CPU]\n"
+    "  --rounds N    2 or more [6 on the CPU, half of them with the engines made in the other order; 5]\n"
+    "  --batch N,N   sequences that decode [1,16 on the CPU; 1,64,256]\n"
+    "  --dry         two rounds of a small model, untimed\n";
 
 template <class Device> using exact = examples::standard<verbatim::qwen2, verbatim::bf16, Device>;
 template <class Device> struct loose : exact<Device> {
@@ -60,10 +68,10 @@ template <class First, class Second> void measure(plan const& p, verbatim::engin
   auto const a = std::make_unique<verbatim::engine<First>>(options);
   auto const b = std::make_unique<verbatim::engine<Second>>(options);
   constexpr bool inverse = First::contract.level < Second::contract.level;
-  std::fprintf(stderr, "%s\nagainst\n%s\n", a->contract_text().c_str(), b->contract_text().c_str());
+  std::fprintf(stderr, "made first: %s\nthen:       %s\n", a->contract_text().c_str(), b->contract_text().c_str());
   for (row& r : rows) {
-    verbatim::measure(*a, r.work), verbatim::measure(*b, r.work);   // the first time is no measure
     for (int i = 0; i < rounds; ++i) {
+      std::fprintf(stderr, "%s, batch %d, round %d of %d\n", r.what, r.work.batch, int(r.ratio.size()) + 1, p.rounds);
       auto const speed = [&](auto& engine) {
         return verbatim::measure(engine, r.work).*r.field;
       };
@@ -81,7 +89,7 @@ template <class Device> void compare(plan const& p) {
   int const most = *std::max_element(p.batch.begin(), p.batch.end()), context = std::max(p.prefill + 2, p.prompt + p.output);
   int const pages = std::max(most * ((p.prompt + p.output) / 64 + 2), context / 64 + 2);
   auto const f = verbatim::weights::floors_of(verbatim::read_config(p.config).config, 2, 2);
-  verbatim::engine_config const options{.checkpoint = p.config, .random_weights = true, .max_batch = most, .step_tokens = p.prefill,
+  verbatim::engine_config const options{.checkpoint = p.config, .random_weights = true, .max_batch = most, .step_tokens = std::max(p.prefill, most),
                                         .chunk_tokens = p.prefill, .context = context, .kv_bytes = std::size_t(f.kv_bytes) * 64 * std::size_t(pages)};
   std::vector<row> rows{{"prefill", {.batch = 1, .prompt = p.prefill, .output = 2, .repetitions = 1}, &verbatim::measured::prefill_tokens_per_second}};
   for (int batch : p.batch)
@@ -91,49 +99,61 @@ template <class Device> void compare(plan const& p) {
   if (other) measure<loose<Device>, exact<Device>>(p, options, other, rows);
 }
 
-std::vector<int> numbers(char const* at) {
+/// Numbers from `least` to 4096 between commas; none where something is not right.
+std::vector<int> numbers(char const* at, int least = 1) {
   std::vector<int> out;
   while (*at) {
     char* end = nullptr;
     long const n = std::strtol(at, &end, 10);
-    if (end == at || n < 1 || n > 4096 || (*end && (*end != ',' || !end[1]))) return {};
+    if (end == at || n < least || n > 4096 || (*end && (*end != ',' || !end[1]))) return {};
     out.push_back(int(n));
     at = *end ? end + 1 : end;
   }
   return out;
 }
 
+int wrong(std::string const& what) {
+  std::fprintf(stderr, "bench_contract: %s\n%s", what.c_str(), usage);
+  return 2;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
-  bool cuda = false, wrong = false;
+  std::string_view device = "cpu";
   for (int i = 1; i + 1 < argc; ++i)
-    if (std::string_view(argv[i]) == "--device") cuda = std::string_view(argv[i + 1]) == "cuda", wrong |= !cuda && std::string_view(argv[i + 1]) != "cpu";
-  plan p = cuda ? on_gpu : on_cpu;
+    if (std::strcmp(argv[i], "--device") == 0) device = argv[i + 1];
+  if (device != "cpu" && device != "cuda") return wrong("there is no device '" + std::string(device) + "'");
+  plan p = device == "cuda" ? on_gpu : on_cpu;
+  bool const dry = std::any_of(argv + 1, argv + argc, [](char const* word) { return std::strcmp(word, "--dry") == 0; });
+  if (dry) p.dry = true, p.rounds = 2, p.prefill = 70, p.prompt = 9, p.output = 3, p.batch = {1, 3};
   for (int i = 1; i < argc; ++i) {
-    std::string_view const word = argv[i];
-    if (word == "--dry") p.dry = true;
-    else if (word == "--device" && i + 1 < argc) ++i;
-    else if (word == "--rounds" && i + 1 < argc) p.rounds = std::max(2, std::atoi(argv[++i]));
-    else if (word == "--batch" && i + 1 < argc) p.batch = numbers(argv[++i]), wrong |= p.batch.empty();
-    else if (!word.starts_with("-") && p.config.empty()) p.config = word;
-    else wrong = true;
+    std::string const word = argv[i];
+    char const* const value = i + 1 < argc ? argv[i + 1] : nullptr;
+    if (word == "--help") return std::fputs(usage, stdout), 0;
+    if (word == "--dry") continue;
+    if (word.starts_with("--") && !value) return wrong(word + " needs a value, or is unknown");
+    if (word == "--device") ++i;
+    else if (word == "--rounds" || word == "--batch") {
+      auto const n = numbers(value, word == "--rounds" ? 2 : 1);
+      if (n.empty() || (word == "--rounds" && n.size() > 1)) return wrong(word + ": '" + value + "'");
+      if (word == "--batch") p.batch = n;
+      else p.rounds = n[0];
+      ++i;
+    } else if (word.starts_with("-")) return wrong("unknown option '" + word + "'");
+    else if (!p.config.empty()) return wrong("two models");
+    else p.config = word;
   }
-  if (wrong) {
-    std::fprintf(stderr, "usage: bench_contract [--device cpu|cuda] [--dry] [--rounds N] [--batch N,N,...] [CONFIG.json]\n");
-    return 2;
-  }
-  if (p.config.empty()) p.config = VERBATIM_SOURCE_DIR "/benchmarks/shapes/qwen2.5-0.5b.json";
-  if (p.dry) p.rounds = 2, p.prefill = 70, p.prompt = 9, p.output = 3, p.batch = {1, 3};
-  if (!cuda) return compare<verbatim::cpu::native>(p), 0;
+  if (p.config.empty()) p.config = dry ? VERBATIM_SOURCE_DIR "/benchmarks/shapes/small.json" : VERBATIM_SOURCE_DIR "/benchmarks/shapes/qwen2.5-0.5b.json";
+  if (device == "cpu") return compare<verbatim::cpu::native>(p), 0;
 #if VERBATIM_WITH_CUDA
   if (verbatim::cuda::gpu_count() == 0) {
-    std::fprintf(stderr, "no CUDA device can be used here: %s. Nothing was measured (--device cpu --dry runs a round)\n", verbatim::cuda::why_no_gpu().c_str());
+    std::fprintf(stderr, "no CUDA device can be used here: %s. Nothing was measured\n", verbatim::cuda::why_no_gpu().c_str());
     return 77;
   }
   return compare<verbatim::cuda::sm90>(p), 0;
 #else
-  throw verbatim::error("device", 8, "this program was built without CUDA: build again with -DVERBATIM_CUDA=ON");
+  throw verbatim::error("device", 8, "this program was built without CUDA: install the CUDA Toolkit and build again with -DVERBATIM_CUDA=ON");
 #endif
 } catch (std::exception const& e) {
   std::fprintf(stderr, "%s\n", e.what());

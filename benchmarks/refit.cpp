@@ -4,12 +4,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <thread>
 #include <vector>
 
 #include "../examples/pipelines.hpp"
 #include "limits.hpp"
 #include "shapes.hpp"
+#include "verbatim/backend/cuda/gpu.hpp"
 #include "verbatim/weights/borrowed.hpp"
 #include "verbatim/weights/random_weights.hpp"
 
@@ -51,17 +53,22 @@ template <class Pipeline> void measure(char const* device, int rounds, int threa
 
 int main(int argc, char** argv) try {
   bool const names_device = argc > 2 && std::strcmp(argv[1], "--device") == 0, cuda = names_device && std::strcmp(argv[2], "cuda") == 0;
+  bool const known = !names_device || cuda || std::strcmp(argv[2], "cpu") == 0;
   if (names_device) argc -= 2, argv += 2;
   int const rounds = argc > 1 ? std::atoi(argv[1]) : 9, threads = argc > 2 ? std::atoi(argv[2]) : int(std::thread::hardware_concurrency());
-  if (rounds < 1 || threads < 1 || argc > 3) {
+  if (!known || rounds < 1 || threads < 1 || argc > 3) {
     std::fprintf(stderr, "usage: bench_refit [--device cpu|cuda] [ROUNDS] [THREADS]\n");
     return 2;
   }
   if (!cuda) return measure<examples::qwen2_bf16>(verbatim::cpu::native::name, rounds, threads), 0;
 #if VERBATIM_WITH_CUDA
+  if (verbatim::cuda::gpu_count() == 0) {
+    std::fprintf(stderr, "no CUDA device can be used here: %s. Nothing was measured\n", verbatim::cuda::why_no_gpu().c_str());
+    return 77;
+  }
   return measure<examples::qwen2_bf16_gpu>(verbatim::cuda::sm90::name, rounds, threads), 0;
 #else
-  throw verbatim::error("device", 8, "this program was built without CUDA: build again with -DVERBATIM_CUDA=ON");
+  throw verbatim::error("device", 8, "this program was built without CUDA: install the CUDA Toolkit and build again with -DVERBATIM_CUDA=ON");
 #endif
 } catch (std::exception const& e) {
   std::fprintf(stderr, "%s\n", e.what());

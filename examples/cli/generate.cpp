@@ -25,7 +25,7 @@ struct generate_options {
 };
 
 std::string read_file(std::string const& path) {
-  std::ifstream in(path, std::ios::binary);
+  std::ifstream in(path == "-" ? "/dev/stdin" : path, std::ios::binary);
   if (!in) throw verbatim::error("usage", 1, path + ": cannot be read");
   return {std::istreambuf_iterator<char>(in), {}};
 }
@@ -58,6 +58,8 @@ template <class P> int generate_one(verbatim::engine<P>& engine, generate_option
   r.sampling.top_k = std::max(0, o.top_k.value_or(d.top_k.value_or(0)));
   auto const done = verbatim::generate(engine, r).front();
   if (!done.error.empty()) throw std::runtime_error(done.error);
+  if (done.text.empty() && o.messages.empty() && engine.chat())
+    std::cerr << "the model ended at once: it has a chat template, which --messages applies and --prompt does not\n";
   std::string const reason = done.finish == verbatim::finish_reason::stop ? "stop" : "length";
   if (o.json)
     std::cout << verbatim::dump_json({{"prompt_ids", r.prompt}, {"ids", done.ids}, {"logprobs", done.logprobs},
@@ -74,7 +76,7 @@ int run_generate(int argc, char** argv) {
   cli::options options("generate", "Continues a prompt, or answers the last message of a conversation.");
   o.model.declare(options);
   options.text("--prompt", "TEXT", o.prompt, "text to continue (the tokenizer's special tokens are added; this or --messages is required)");
-  options.text("--messages", "FILE", o.messages, "JSON: an array of messages, or {\"messages\", \"tools\"} (this or --prompt is required)");
+  options.text("--messages", "FILE", o.messages, "JSON, - for standard input: an array of messages, or {\"messages\", \"tools\"} (this or --prompt is required)");
   options.flag("--json", o.json, "print {\"prompt_ids\",\"ids\",\"logprobs\",\"text\",\"finish_reason\"}");
   options.number("--max-tokens", "N", o.max_tokens, 1, 1 << 24, "output tokens at most");
   options.optional_number("--temperature", "X", o.temperature, 0.0f, 2.0f, "0: greedy; absent: the model's default, else 1");

@@ -31,16 +31,26 @@ def run(name, *arguments, code=0):
     return []
 
 
+if not (BIN / "bench_contract").is_file():
+    print("SKIPPED: no benchmarks were built")
+    sys.exit(77)
+rows = run("bench_contract", "--dry")
+expect(f"a prompt and two batches: {rows}", [(r["what"], r["batch"], r["device"][:5]) for r in rows] == [("prefill", 1, "cpu::"), ("decode", 1, "cpu::"), ("decode", 3, "cpu::")])
+expect("no ratio of what was not timed", not any("ratio" in r for r in rows))
+for name in ("bench_contract", "bench_refit"):
+    for wrong in (["--device", "tpu"], ["--device"], ["1", "2", "3"]):
+        run(name, *wrong, code=2)
+for wrong in (["--batch", "1,"], ["--batch", "0"], ["--batch", "4097"], ["--rounds", "1"], ["--rounds", "2,3"], ["--no-such", SMALL], [SMALL, SMALL]):
+    run("bench_contract", *wrong, code=2)
 if not (BIN / "bench_gpu_kernels").is_file():
     print("SKIPPED: no programs for a GPU were built")
     sys.exit(77)
 run("bench_gpu_rates", code=77)
 run("bench_gpu_kernels", code=2)
-for name, *device in (["bench_gpu_kernels"], ["bench_contract", "--device", "cuda"]):
-    run(name, *device, SMALL, code=77)
-    run(name, *device, "--no-such", SMALL, code=2)
-for wrong in (["--device", "tpu"], ["--device"], ["--batch", "1,"], ["--batch", "0"], ["--batch", "4097"], [SMALL, SMALL]):
-    run("bench_contract", *wrong, code=2)
+run("bench_gpu_kernels", SMALL, code=77)
+run("bench_gpu_kernels", "--no-such", SMALL, code=2)
+run("bench_contract", "--device", "cuda", SMALL, code=77)
+run("bench_refit", "--device", "cuda", code=77)
 run("bench_gpu_kernels", "--only", "nothing", SMALL, code=2)
 
 rows = run("bench_gpu_kernels", "--dry", SMALL)
@@ -66,9 +76,5 @@ expect("arithmetic of a prompt", [r["flop"] for r in found.get("prefill attentio
 weights = 2 * (2 * 256 * 256 + 2 * 256 * 128 + 3 * 256 * 512 + 2 * 256) + 256 + 2 * 512 * 256
 expect("bytes of a refit, read and written", [r["bytes"] for r in found.get("refit", [])] == [2 * 2 * weights])
 expect("only what is asked for", {r["what"] for r in run("bench_gpu_kernels", "--dry", "--only", "sampling,refit", SMALL)} == {"sampling", "refit"})
-
-rows = run("bench_contract", "--dry", SMALL)
-expect(f"a prompt and two batches: {rows}", [(r["what"], r["batch"], r["device"][:5]) for r in rows] == [("prefill", 1, "cpu::"), ("decode", 1, "cpu::"), ("decode", 3, "cpu::")])
-expect("no ratio of what was not timed", not any("ratio" in r for r in rows))
 print(f"{len(problems)} problems")
 sys.exit(1 if problems else 0)

@@ -3,9 +3,18 @@
 #include "../engines.hpp"
 #include "verbatim/engine/device_sampling.hpp"
 
+#include <cstring>
+
 using namespace laws::steps_ahead;
 using test_engines::emulated_llama_bf16;
 using test_engines::emulated_llama_f32;
+
+namespace {
+struct of_my_own {
+  struct params {};
+  static constexpr float apply(params const&, verbatim::score s) { return s.value; }
+};
+}  // namespace
 
 TEST_CASE("steps ahead: random schedules give what a request alone gives") {
   counts n;
@@ -40,4 +49,24 @@ TEST_CASE("steps ahead: rows that the device may finish") {
   CHECK(asks([](auto& p) { p.min_tokens = 3; }) == what::nothing);
   CHECK(asks([](auto& p) { p.logit_bias = {{5, 1.0f}}; }) == what::nothing);
   CHECK(asks([](auto& p) { p.bad_words = {{1, 2}}; }) == what::nothing);
+}
+TEST_CASE("steps ahead: chains of some of the full sampler's stages are the device's too") {
+  using namespace verbatim;
+  using detail::sampling_row_of, detail::stages_of;
+  using some = sample<bad_words, temperature, top_p, gumbel>;
+  static_assert(stages_of<full_sampler>::some_of_full() && stages_of<some>::some_of_full() && stages_of<sample<top_k, greedy>>::some_of_full());
+  static_assert(!stages_of<sample<top_p, top_k, gumbel>>::some_of_full());   // another order: other tokens
+  static_assert(!stages_of<sample<temperature, of_my_own, gumbel>>::some_of_full());
+  sampling_params p;
+  p.temperature = 0.5f, p.top_p = 0.9f, p.seed = 7;
+  auto const whole = sampling_row_of(p, {}, 4, -1, true), mine = sampling_row_of<some>(p, {}, 4, -1, true);
+  CHECK(std::memcmp(&whole, &mine, sizeof whole) == 0);
+  p.top_k = 3, p.min_p = 0.1f, p.logit_bias = {{5, 1.0f}};   // of no stage that it has
+  auto const again = sampling_row_of<some>(p, {}, 4, -1, true);
+  CHECK(std::memcmp(&whole, &again, sizeof whole) == 0);
+  CHECK(sampling_row_of(p, {}, 4, -1, true).wanted == kernel::sampling_row::what::nothing);
+  auto const most_likely = sampling_row_of<sample<top_k, greedy>>(p, {}, 4, -1, true);
+  CHECK((most_likely.noise == 0 && most_likely.top_k == 3 && most_likely.temperature == 1 && most_likely.top_p == 1));
+  p.bad_words = {{1, 2}};
+  CHECK(sampling_row_of<some>(p, {}, 4, -1, true).wanted == kernel::sampling_row::what::nothing);
 }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Every public header compiles alone with nothing but -I, warnings being errors. Those that no other header includes also
 compile, with all that they include, among macros that common platforms define. The first is done with g++, the second with
-clang++ (with one of them both times where the other is missing, which is counted). Alone means without the bodies, which are headers of
-their own (core/separate.hpp): what a header needs it must not find in what its bodies include. Results are remembered by content in --cache,
+clang++ (with one of them both times where the other is missing, which is counted). Alone means without bodies, which are headers of
+their own (core/separate.hpp): what a header needs it must not find in what bodies include. Those that have bodies compile with them, too. Results are remembered by content in --cache,
 so a second run is quick."""
 import argparse
 import concurrent.futures
@@ -71,6 +71,8 @@ def jobs_of(header, compilers, poisoned):
     (first, first_version), (last, last_version) = compilers[0], compilers[-1]
     bodies = "" if name.endswith(".ipp.hpp") else "#define VERBATIM_SEPARATE_COMPILATION 1\n"
     yield name, first, "alone", f'{bodies}#include "{name}"\n#include "{name}"\n', content.hexdigest() + first_version
+    if header.with_suffix(".ipp.hpp").exists():
+        yield name, first, "with bodies", f'#include "{name}"\n#include "{name}"\n', content.hexdigest() + first_version + "bodies"
     if poisoned:
         yield name, last, "poisoned", poisoned_source(name, system), content.hexdigest() + last_version + "poisoned"
 

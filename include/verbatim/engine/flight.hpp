@@ -49,12 +49,12 @@ template <class Continuation> struct flight {
 template <class Continuation> bool forks(Continuation const& c) { return c.index == 0 && c.owner->ask().count > 1 && c.output_size() == 0; }
 
 /// What the backend is asked for: nothing where the row is the host's.
-template <class Continuation> kernel::sampling_row wanted_of(row_task<Continuation> const& t) {
+template <class Chain, class Continuation> kernel::sampling_row wanted_of(row_task<Continuation> const& t) {
   auto const& c = *t.who;
   request const& ask = c.owner->ask();
   if (t.target >= 0 ? c.owner->scored_top > 0 : forks(c) || ask.top_logprobs > 0) return {};
   if (t.target >= 0) return {.wanted = kernel::sampling_row::what::score, .target = c.ids[std::size_t(t.target)]};
-  return sampling_row_of(c.sampling, c.history(), c.known(), c.given(c.known()), ask.logprobs != logprobs_mode::processed);
+  return sampling_row_of<Chain>(c.sampling, c.history(), c.known(), c.given(c.known()), ask.logprobs != logprobs_mode::processed);
 }
 template <class Continuation> void take_result(row_task<Continuation>& t, kernel::sampling_row const& w, kernel::sampling_result const& r) {
   if (!t.who || w.wanted == kernel::sampling_row::what::nothing) return;

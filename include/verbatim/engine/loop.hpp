@@ -209,7 +209,7 @@ template <class P> class loop {
       positions_[std::size_t(row)] = position;
       if (!scores && !samples) continue;
       f.tasks.push_back({.who = &c, .target = scores ? position + 1 : -1});
-      if constexpr (backend_samples) f.wanted.push_back(wanted_of(f.tasks.back()));
+      if constexpr (backend_samples) f.wanted.push_back(wanted_of<typename P::sampler>(f.tasks.back()));
       if (samples) c.pending = known + 1 < end ? step_.outputs : -1;
       output_rows_[std::size_t(step_.outputs++)] = row;
     }

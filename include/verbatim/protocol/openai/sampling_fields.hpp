@@ -199,7 +199,7 @@ inline generation_fields read_generation(fields& f, model_card const& card, requ
   g.tokens_as_ids = f.boolean("return_tokens_as_token_ids");
   g.model = f.text("model", 1024).value_or("");
   if (!g.model.empty() && g.model != card.name)
-    f.add("model", "the model '" + std::string(wire::utf8_prefix(g.model, problems::value_bytes)) + "' does not exist", "model_not_found");
+    f.add("model", "the model '" + std::string(wire::utf8_prefix(g.model, problems::value_bytes)) + "' does not exist: this server has '" + card.name + "'", "model_not_found");
   g.request_id = f.text("request_id", 128).value_or("");
   g.rid = f.text("rid", 128).value_or("");
   for (auto const& [name, value] : {std::pair<std::string_view, std::string const&>{"request_id", g.request_id}, {"rid", g.rid}})

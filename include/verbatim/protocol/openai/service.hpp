@@ -180,7 +180,7 @@ template <class Text, class Chat, class Filter = output_filter> class service {
       default: {
         std::string const id = percent_decoded(asked.path().substr(r.path.size()));
         if (id == card_.name) return {{}, dump_json(model_json(card_))};
-        return refusal({404, "the model '" + std::string(wire::utf8_prefix(id, problems::value_bytes)) + "' does not exist", "model", "model_not_found"});
+        return refusal({404, "the model '" + std::string(wire::utf8_prefix(id, problems::value_bytes)) + "' does not exist: this server has '" + card_.name + "'", "model", "model_not_found"});
       }
     }
   }
