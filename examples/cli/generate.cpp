@@ -58,7 +58,7 @@ template <class P> int generate_one(verbatim::engine<P>& engine, generate_option
   r.sampling.top_k = std::max(0, o.top_k.value_or(d.top_k.value_or(0)));
   auto const done = verbatim::generate(engine, r).front();
   if (!done.error.empty()) throw std::runtime_error(done.error);
-  if (done.text.empty() && o.messages.empty() && engine.chat())
+  if (done.text.empty() && done.ids.size() <= 1 && done.finish == verbatim::finish_reason::stop && o.messages.empty() && engine.chat())
     std::cerr << "the model ended at once: it has a chat template, which --messages applies and --prompt does not\n";
   std::string const reason = done.finish == verbatim::finish_reason::stop ? "stop" : "length";
   if (o.json)

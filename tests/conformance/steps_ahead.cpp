@@ -3,7 +3,7 @@
 #include "../engines.hpp"
 #include "verbatim/engine/device_sampling.hpp"
 
-#include <cstring>
+#include <tuple>
 
 using namespace laws::steps_ahead;
 using test_engines::emulated_llama_bf16;
@@ -60,10 +60,13 @@ TEST_CASE("steps ahead: chains of some of the full sampler's stages are the devi
   sampling_params p;
   p.temperature = 0.5f, p.top_p = 0.9f, p.seed = 7;
   auto const whole = sampling_row_of(p, {}, 4, -1, true), mine = sampling_row_of<some>(p, {}, 4, -1, true);
-  CHECK(std::memcmp(&whole, &mine, sizeof whole) == 0);
+  auto const fields = [](kernel::sampling_row const& w) {
+    return std::tuple(w.wanted, w.target, w.temperature, w.top_k, w.top_p, w.min_ratio, w.noise, w.position, w.seed, w.raw);
+  };
+  CHECK(fields(whole) == fields(mine));
   p.top_k = 3, p.min_p = 0.1f, p.logit_bias = {{5, 1.0f}};   // of no stage that it has
   auto const again = sampling_row_of<some>(p, {}, 4, -1, true);
-  CHECK(std::memcmp(&whole, &again, sizeof whole) == 0);
+  CHECK(fields(whole) == fields(again));
   CHECK(sampling_row_of(p, {}, 4, -1, true).wanted == kernel::sampling_row::what::nothing);
   auto const most_likely = sampling_row_of<sample<top_k, greedy>>(p, {}, 4, -1, true);
   CHECK((most_likely.noise == 0 && most_likely.top_k == 3 && most_likely.temperature == 1 && most_likely.top_p == 1));

@@ -10,6 +10,7 @@
 #include "launches.hpp"
 #include "verbatim/kernel/sampling.hpp"
 #include "verbatim/sampling/chain.hpp"
+#include "verbatim/sampling/greedy.hpp"
 #include "verbatim/sampling/gumbel.hpp"
 #include "verbatim/sampling/min_p.hpp"
 #include "verbatim/sampling/temperature.hpp"
@@ -23,19 +24,20 @@ using namespace kernel_tests;
 namespace {
 
 using chain = sample<temperature, top_k, top_p, min_p, gumbel>;
+using greedy_chain = sample<temperature, top_k, top_p, min_p, greedy>;
 
 struct wanted_row {
   sampling_params params;
   int position = 0;
   token target = -1;
-  bool scores = false, raw = false;
+  bool scores = false, raw = false, is_greedy = false;
 };
 
 sampling_row job_of(wanted_row const& w) {
   if (w.scores) return {.wanted = sampling_row::what::score, .target = w.target};
   sampling_params const& p = w.params;
   return {.wanted = sampling_row::what::sample, .target = w.target, .temperature = temperature::prepare(p, {}).value, .top_k = top_k::prepare(p, {}).k,
-          .top_p = top_p::prepare(p, {}).p, .min_ratio = min_p::prepare(p, {}).log_ratio, .noise = p.temperature > 0, .position = w.position, .seed = p.seed, .raw = w.raw};
+          .top_p = top_p::prepare(p, {}).p, .min_ratio = min_p::prepare(p, {}).log_ratio, .noise = p.temperature > 0 && !w.is_greedy, .position = w.position, .seed = p.seed, .raw = w.raw};
 }
 
 bool same(sampled const& a, token id, float logprob, int rank) {
@@ -75,8 +77,11 @@ int differences(buffer<float> const& logits, int vocabulary, std::vector<wanted_
       different += !same(score_token(row, w.target, {}), out.id, out.logprob, out.rank);
       continue;
     }
-    auto const stages = chain::prepare(w.params, {}, w.position);
-    sampled const s = w.target < 0 ? chain::pick(stages, copy, {}) : chain::take(stages, copy, w.target, {});
+    auto const by = [&]<class Chain>(Chain) {
+      auto const stages = Chain::prepare(w.params, {}, w.position);
+      return w.target < 0 ? Chain::pick(stages, copy, {}) : Chain::take(stages, copy, w.target, {});
+    };
+    sampled const s = w.is_greedy ? by(greedy_chain{}) : by(chain{});
     different += !same(s, out.id, out.logprob, out.rank);
     if (w.raw && s.id >= 0) different += !same(score_token(row, s.id, {}), out.id, out.raw_logprob, out.raw_rank);
   }
@@ -108,6 +113,7 @@ struct random_rows {
     wanted_row w;
     w.position = below(5000);
     w.params.seed = std::uint64_t(random()) << 32 | random();
+    w.is_greedy = below(5) == 0;
     if (below(2)) w.params.temperature = below(5) ? 0.2f + 0.3f * float(below(6)) : 0;
     if (below(12) == 0) w.params.temperature = below(2) ? 1e-6f : 1e-7f;   // logits whose neighbours are whole numbers apart
     if (below(3) == 0) w.params.top_k = 1 + below(vocabulary + 5);
