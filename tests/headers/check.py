@@ -2,8 +2,8 @@
 """Every public header compiles alone with nothing but -I, warnings being errors. Those that no other header includes also
 compile, with all that they include, among macros that common platforms define. The first is done with g++, the second with
 clang++ (with one of them both times where the other is missing, which is counted). Alone means without bodies, which are headers of
-their own (core/separate.hpp): what a header needs it must not find in what bodies include. Those that have bodies compile with them, too. Results are remembered by content in --cache,
-so a second run is quick."""
+their own (core/separate.hpp): what a header needs it must not find in what bodies include. Those that have bodies compile with
+them, too. Results are remembered by content in --cache, so a second run is quick."""
 import argparse
 import concurrent.futures
 import hashlib

@@ -27,8 +27,8 @@ template <class Isa> struct block_of {
 template <> struct block_of<avx2> {
   static constexpr bool widens_anew = true;   // Zen 3, 64 and 512 rows: 86 % and 76 % of the peak, 58 % and 48 % by f32 that was left
   static constexpr int rows = 6;
-  // A pass reads every fourth line, which 256 steps crowd into a quarter of L1's sets: few rows wait for that as much as for their arithmetic
-  // (Zen 3, weights from memory: a tenth to a quarter more at 6 to 16 rows with 64 steps, nothing at 64 and 512).
+  // With 64 steps bf16 of 6 to 16 rows from memory is a tenth to a quarter faster on Zen 3, of 1 and of 64 as fast (f32 was not measured).
+  // Why is a guess: a pass reads every fourth line, which 256 steps crowd into a quarter of L1's sets.
   static constexpr int steps(int n) noexcept { return n <= 4 * rows ? 64 : 256; }
   static constexpr int tiles(int n, bool scaled = false) noexcept {   // two ymm a tile, 8 to 12 of 16; scales and offsets are two each
     return n == 1 && !scaled ? 4 : n <= 3 ? 2 : 1;
