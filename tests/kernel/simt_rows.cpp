@@ -8,6 +8,7 @@
 #include "launches.hpp"
 #include "verbatim/backend/cpu/norm.hpp"
 #include "verbatim/backend/cpu/rope.hpp"
+#include "verbatim/kernel/convert.hpp"
 #include "verbatim/kernel/linear.hpp"
 #include "verbatim/kernel/rms_norm.hpp"
 #include "verbatim/kernel/rope_append.hpp"
@@ -143,6 +144,27 @@ template <class T, class Out> void check_linear(int rows, int outputs, int k, bo
   CHECK(same(many.data() + (rows - 1) * outputs, multiply<T, Out, tiled_linear<T, Out>>(last, 5).data(), std::size_t(outputs)));
 }
 
+template <class T, class To, class From> void check_conversion() {
+  for (int count : {1, 255, 256, 4096, 4097, 9001}) {
+    memory<From> from(std::size_t(count + 5));
+    std::mt19937 random(10);
+    for (int i = 0; i < count + 5; ++i) {
+      if constexpr (sizeof(From) == 4) from[std::size_t(i)] = float(int(random())) * 0x1p-30f;
+      else from[std::size_t(i)].bits = std::uint16_t(random() & 0xbbffu);   // numbers of either format
+    }
+    memory<To> to(std::size_t(count + 5), from_float<To>(77));
+    launch(convert_params<T, To, From>{from, to, count}, 5);
+    int wrong = 0;
+    for (int i = 0; i < count + 5; ++i) {
+      To const expected = from_float<To>(i < count ? to_float(from_float<T>(to_float(from[std::size_t(i)]))) : 77.0f);
+      wrong += std::memcmp(&expected, &to[std::size_t(i)], sizeof(To)) != 0;
+    }
+    INFO(count << " elements");
+    CHECK(wrong == 0);
+  }
+}
+template <class T, class To> void check_conversions() { check_conversion<T, To, float>(), check_conversion<T, To, bf16>(), check_conversion<T, To, f16>(); }
+
 }  // namespace
 
 TEST_CASE("embedding, addition and the SiLU gate have the bits of the CPU backend") {
@@ -171,4 +193,10 @@ TEST_CASE("linears for few and for many rows have the same bits, near the exact 
   check_linear<bf16, bf16>(9, 33, 264, true, 0x1p-9f + 1e-6f);
   check_linear<bf16, float>(66, 70, 136, false, 1e-6f);
   check_linear<bf16, float>(2, 16, 1032, false, 1e-6f);
+}
+TEST_CASE("conversions are those of the host, and end where they should") {
+  if (!can_launch()) return;
+  check_conversions<bf16, bf16>();
+  check_conversions<bf16, float>();
+  check_conversions<float, float>();
 }

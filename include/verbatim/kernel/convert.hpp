@@ -18,9 +18,17 @@ template <class T, class To, class From> constexpr launch_shape shape_of(convert
 
 template <class Grid, class T, class To, class From> VERBATIM_KERNEL void run(Grid g, convert_params<T, To, From> const& p) {
   using params = convert_params<T, To, From>;
-  int const first = g.block_x() * params::block_threads * params::each + g.thread();
-  for (int i = 0; i < params::each; ++i)
-    if (int const at = first + i * params::block_threads; at < p.count) g.store(p.to, at, from_float<To>(rounded_to<T>(to_float(g.load(p.from, at)))));
+  constexpr int at_once = 8;   // asked for before any of them is stored: a load behind a store waits for the one before
+  for (int part = 0; part < params::each; part += at_once) {
+    int const first = (g.block_x() * params::each + part) * params::block_threads + g.thread();
+    From held[at_once];
+    VERBATIM_UNROLL
+    for (int i = 0; i < at_once; ++i)
+      if (int const at = first + i * params::block_threads; at < p.count) held[i] = g.load(p.from, at);
+    VERBATIM_UNROLL
+    for (int i = 0; i < at_once; ++i)
+      if (int const at = first + i * params::block_threads; at < p.count) g.store(p.to, at, from_float<To>(rounded_to<T>(to_float(held[i]))));
+  }
 }
 
 }  // namespace verbatim::kernel

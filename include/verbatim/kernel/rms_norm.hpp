@@ -30,7 +30,10 @@ template <class T> VERBATIM_KERNEL float add_squares(full_pack<T> const& x, floa
 /// By what values are multiplied whose squares add up to `squares`.
 VERBATIM_KERNEL float norm_scale(float squares, int width, float eps) { return quotient(1.0f, square_root(sum(quotient(squares, float(width)), eps))); }
 template <class Grid, class T> VERBATIM_KERNEL void scale_pack(Grid g, full_pack<T>& x, float scale, global<float const> w, int i) {
-  for (int j = 0; j < pack_size<T>; ++j) x.value[j] = from_float<T>(product(g.load(w, i + j), rounded_to<T>(product(to_float(x.value[j]), scale))));
+  for (int first = 0; first < pack_size<T>; first += 4) {
+    auto const of = g.template load_pack<4>(w, i + first);
+    for (int j = 0; j < 4; ++j) x.value[first + j] = from_float<T>(product(of.value[j], rounded_to<T>(product(to_float(x.value[first + j]), scale))));
+  }
 }
 
 /// A row by a block of norm_shape: first(i) gives the pack from element i on, again(i) gives it once more to the same thread; store(i, pack)

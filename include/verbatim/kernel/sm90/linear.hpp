@@ -48,16 +48,24 @@ template <class Out> VERBATIM_HD constexpr bool gates(linear_params<Out> const& 
 template <class Out> VERBATIM_HD constexpr int column_of(linear_params<Out> const& p, int output) {
   return p.pairs == pairing::none ? output : part_of(output) * (p.outputs / 2) + row_of(output);
 }
-/// What becomes of a sum over all of k.
-template <class Grid, class Out> VERBATIM_KERNEL Out finished(Grid g, linear_params<Out> const& p, int row, int output, float v) {
-  int const column = column_of(p, output);
-  if (p.bias.size > 0) v = sum(v, g.load(p.bias, column));
-  if (p.residual.size > 0) v = sum(to_float(g.load(p.residual, std::size_t(row) * std::size_t(p.outputs) + std::size_t(column))), rounded_to<Out>(v));
+/// What is added to the sum of an output, and what its result is added to. Nothing is read of what is not there.
+template <class Grid, class Out> VERBATIM_KERNEL float bias_of(Grid g, linear_params<Out> const& p, int output) {
+  return p.bias.size > 0 && output < p.outputs ? g.load(p.bias, column_of(p, output)) : 0.0f;
+}
+template <class Grid, class Out> VERBATIM_KERNEL Out residual_of(Grid g, linear_params<Out> const& p, int row, int output) {
+  return p.residual.size > 0 && output < p.outputs ? g.load(p.residual, std::size_t(row) * std::size_t(p.outputs) + std::size_t(column_of(p, output))) : Out{};
+}
+/// What becomes of a sum over all of k, given these two.
+template <class Out> VERBATIM_KERNEL Out finished(linear_params<Out> const& p, float v, float bias, Out residual) {
+  if (p.bias.size > 0) v = sum(v, bias);
+  if (p.residual.size > 0) v = sum(to_float(residual), rounded_to<Out>(v));
   return from_float<Out>(v);
 }
-template <class Grid, class Out> VERBATIM_KERNEL void finish(Grid g, linear_params<Out> const& p, int row, int output, float v) {
-  if (output >= p.outputs) return;
-  g.store(p.y, std::size_t(row) * std::size_t(p.outputs) + std::size_t(column_of(p, output)), finished<Grid, Out>(g, p, row, output, v));
+template <class Grid, class Out> VERBATIM_KERNEL Out finished(Grid g, linear_params<Out> const& p, int row, int output, float v) {
+  return finished<Out>(p, v, bias_of<Grid, Out>(g, p, output), residual_of<Grid, Out>(g, p, row, output));
+}
+template <class Grid, class Out> VERBATIM_KERNEL void store_finished(Grid g, linear_params<Out> const& p, int row, int output, Out v) {
+  if (output < p.outputs) g.store(p.y, std::size_t(row) * std::size_t(p.outputs) + std::size_t(column_of(p, output)), v);
 }
 /// The same of a gate, which `output` is, and of what it gates. All outputs of the last tile come here, also those that are not there:
 /// what they would be is zeros, which fill a tile of activations up.
@@ -150,6 +158,32 @@ template <int Count, class F> VERBATIM_KERNEL void unrolled(F&& f) {
   [&]<int... Number>(std::integer_sequence<int, Number...>) { (f(Number), ...); }(std::make_integer_sequence<int, Count>{});
 }
 
+/// What a thread has of a tile's sums becomes results. y may be the residual, so no compiler moves a load of it over a store, and one by one each
+/// would wait for memory: a thread asks for all that it adds to, or half of it, before it stores.
+template <class Grid, class Out, int Rows>
+VERBATIM_KERNEL void store_tile(Grid g, linear_params<Out> const& p, int first_row, int first_output, float const (&total)[Rows / 2]) {
+  auto const element = [&](int e) { return simt::accumulator_element(g.thread(), e); };
+  auto const row_of_element = [&](int e) { return first_row + element(e).column; };
+  int const outputs[2] = {first_output + element(0).row, first_output + element(2).row};   // a thread has two, of elements 0, 1, 4, 5 ... and of 2, 3, 6, 7 ...
+  if (gates(p))
+    return unrolled<Rows / 2>([&](int e) {   // a gate's other part is eight outputs on
+      if (row_of_element(e) < p.rows && e / 2 % 2 == 0) finish_gated<Grid, Out>(g, p, row_of_element(e), outputs[0], total[e], total[e | 2]);
+    });
+  int const columns[2] = {column_of(p, outputs[0]), column_of(p, outputs[1])};
+  float const bias[2] = {bias_of<Grid, Out>(g, p, outputs[0]), bias_of<Grid, Out>(g, p, outputs[1])};
+  auto const there = [&](int e) { return row_of_element(e) < p.rows && outputs[e / 2 % 2] < p.outputs; };
+  auto const place_of = [&](int e) { return std::size_t(row_of_element(e)) * std::size_t(p.outputs) + std::size_t(columns[e / 2 % 2]); };
+  constexpr int at_once = Rows / 2 < 32 ? Rows / 2 : 32;
+  unrolled<Rows / 2 / at_once>([&](int part) {
+    Out residual[at_once] = {};
+    if (p.residual.size > 0)
+      unrolled<at_once>([&](int i) { if (int const e = part * at_once + i; there(e)) residual[i] = g.load(p.residual, place_of(e)); });
+    unrolled<at_once>([&](int i) {
+      if (int const e = part * at_once + i; there(e)) g.store(p.y, place_of(e), finished<Out>(p, total[e], bias[e / 2 % 2], residual[i]));
+    });
+  });
+}
+
 /// A warpgroup's 64 outputs. Products of a step run while the next one is waited for; a stage is let go one step late.
 template <class Grid, class Out, int Rows, int Groups>
 VERBATIM_KERNEL void multiply_stages(Grid g, linear<Out, Rows, Groups> const& p, linear_work const& work, int mine) {
@@ -186,14 +220,7 @@ VERBATIM_KERNEL void multiply_stages(Grid g, linear<Out, Rows, Groups> const& p,
       if (row < p.rows && output < p.outputs) g.store(p.partial, line * std::size_t(p.outputs) + std::size_t(output), leaf.get(e));
     });
   }
-  if (p.leaves_each > 0) return;
-  unrolled<Rows / 2>([&](int e) {
-    auto const at = simt::accumulator_element(g.thread(), e);
-    int const row = work.row + at.column, output = first_output + at.row;
-    if (row >= p.rows) return;
-    if (!gates(p)) finish<Grid, Out>(g, p, row, output, total[e]);
-    else if (e / 2 % 2 == 0) finish_gated<Grid, Out>(g, p, row, output, total[e], total[e | 2]);   // eight outputs on
-  });
+  if (p.leaves_each == 0) store_tile<Grid, Out, Rows>(g, p, work.row, first_output, total);
 }
 
 template <class Grid, class Out, int Rows, int Groups> VERBATIM_KERNEL void run(Grid g, linear<Out, Rows, Groups> const& p) {

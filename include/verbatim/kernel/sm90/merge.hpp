@@ -24,7 +24,7 @@ template <class Grid, class Out> VERBATIM_KERNEL void run(Grid g, merge_leaves<O
     return v;
   };
   if (!gates(p)) {
-    if (column < p.outputs) finish<Grid, Out>(g, p, row, column, total(column));
+    if (column < p.outputs) store_finished<Grid, Out>(g, p, row, column, finished<Grid, Out>(g, p, row, column, total(column)));
     return;
   }
   if (column >= stored_columns(p.outputs / 2, p.y_groups)) return;
@@ -52,8 +52,9 @@ template <class Grid> VERBATIM_KERNEL void run(Grid g, merge_norm const& p) {
         auto const leaf = g.template load_pack<4>(p.partial, std::size_t(l) * std::size_t(p.rows) * std::size_t(p.outputs) + line + std::size_t(i + half));
         for (int j = 0; j < 4; ++j) total[half + j] = sum(total[half + j], leaf.value[j]);
       }
-    full_pack<bf16> y;
-    for (int j = 0; j < 8; ++j) y.value[j] = finished<Grid, bf16>(g, p, row, i + j, total[j]);
+    full_pack<bf16> residual{}, y;
+    if (p.residual.size > 0) residual = g.template load_pack<8>(p.residual, line + std::size_t(i));   // not one by one: each would wait
+    for (int j = 0; j < 8; ++j) y.value[j] = finished<bf16>(p, total[j], bias_of<Grid, bf16>(g, p, i + j), residual.value[j]);
     g.store_pack(p.y, line + std::size_t(i), y);
     return y;
   };
