@@ -127,7 +127,7 @@ int run_bench(int argc, char** argv) {
   bench_options o;
   cli::options options("bench", "Measures prefill and decode: medians over repetitions, and percent of the machine's floor.");
   options.text("--model", "DIR", o.model.model, "model directory in Hugging Face layout (this or --random-weights is required)");
-  options.text("--random-weights", "CONFIG.json", o.random_config, "no checkpoint: seeded random weights of these shapes (this or --model is required)");
+  options.text("--random-weights", "CONFIG.json", o.random_config, "no checkpoint: seeded random weights of these shapes; the file or its folder (this or --model is required)");
   o.model.declare_values(options);
   options.numbers("--batch", "N,N,...", o.batch, 1, 4096, "sequences at once");
   options.number("--prompt", "N", o.prompt, 1, 1 << 20, "prompt tokens of each");

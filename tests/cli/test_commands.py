@@ -81,5 +81,20 @@ for options, what in ((("--prompt", own, "--output", 8), f"--prompt {own} and --
 about = run("inspect", "--model", MODEL, "--bandwidth", 10, "--json")
 expect("inspect --json is one object", len(about) == 1 and isinstance(about[0], dict))
 expect("inspect asks for no more context than the model has", about[0]["needs"]["context"] == min(4096, own))
+expect("inspect says what the formats take", list(about[0]["needs"]["weight_bytes_by_format"]) == ["f32", "bf16", "int8", "int4"] and
+       list(about[0]["needs"]["kv_bytes_per_token_by_format"]) == ["f32", "bf16", "int8"])
+with tempfile.TemporaryDirectory() as folder:
+    alone = pathlib.Path(folder) / "config.json"
+    alone.write_text((MODEL / "config.json").read_text())
+    for path in (alone, folder):
+        of_config = run("inspect", "--model", path, "--bandwidth", 10, "--json")[0]
+        expect(f"inspect of a config.json alone says what needs no weights ({'the folder' if path == folder else 'the file'})",
+               of_config["needs"] == about[0]["needs"] and of_config["tensors"] is None and not of_config["model"]["tokenizer"])
+        text = subprocess.run([BINARY, "inspect", "--model", path, "--bandwidth", "10"], capture_output=True, text=True, timeout=60).stdout
+        expect("and says so", "no weights here" in text and "every expected tensor" not in text and "660 B in int8" in text)
+    (pathlib.Path(folder) / "model-00001-of-00002.safetensors").write_bytes(b"")
+    run("inspect", "--model", folder, code=1)
+expect("inspect of the config.json of a whole model looks at its weights",
+       run("inspect", "--model", MODEL / "config.json", "--bandwidth", 10, "--json")[0]["tensors"] == about[0]["tensors"])
 
 sys.exit(1 if problems else 0)
