@@ -32,8 +32,8 @@ def expect(what, good):
 texts = [{"name": "sum", "text": "What is 17 + 25?"}, {"name": "wide", "text": "naïve 漢字 🙂\n\ttab"}, {"name": "none", "text": ""}]
 ids = run("tokenize", "--tokenizer", MODEL / "tokenizer.json", lines=texts)
 expect("tokenize keeps names and gives ids", [t["name"] for t in ids] == [t["name"] for t in texts] and ids[0]["ids"] and not ids[2]["ids"])
-expect("tokenize takes the directory too", run("tokenize", "--tokenizer", MODEL, lines=texts) == ids)
-expect("detokenize is its inverse", run("detokenize", "--tokenizer", MODEL, lines=ids) == texts)
+expect("tokenize takes the directory too", run("tokenize", "--tokenizer", MODEL, lines=texts) == run("tokenize", "--model", MODEL, lines=texts) == ids)
+expect("detokenize is its inverse", run("detokenize", "--tokenizer", MODEL, lines=ids) == run("detokenize", "--model", MODEL, lines=ids) == texts)
 
 messages = [{"role": "user", "content": "What is 17 + 25?"}]
 template = MODEL / "chat_template.jinja"
