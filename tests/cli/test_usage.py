@@ -26,14 +26,25 @@ def expect(code, *arguments, out="", err="", stdin=""):
     return done.stdout
 
 
+def no_long_lines(text, what):
+    if long := [line for line in text.splitlines() if len(line) > 100]:
+        problems.append(f"{what} has lines of more than 100 columns:\n  " + "\n  ".join(long))
+
+
 commands = ["serve", "generate", "score", "tokenize", "detokenize", "render", "bench", "inspect"]
 usage = expect(0, "--help", out="Usage: verbatim COMMAND")
+no_long_lines(usage, "verbatim --help")
+if expect(0, "help") != usage:
+    problems.append("verbatim help is not verbatim --help")
+expect(2, "help", "no-such-command", err="unknown command 'no-such-command'")
+expect(2, "help", "serve", "twice", err="one COMMAND")
 for command in commands:
     if f"  {command}" not in usage:
         problems.append(f"--help does not list {command}")
-    long = [line for line in expect(0, command, "--help", out=f"Usage: verbatim {command}").splitlines()[1:] if len(line) > 100]
-    if long:
-        problems.append(f"verbatim {command} --help has lines of more than 100 columns:\n  " + "\n  ".join(long))
+    text = expect(0, command, "--help", out=f"Usage: verbatim {command}")
+    no_long_lines(text, f"verbatim {command} --help")
+    if expect(0, "help", command) != text:
+        problems.append(f"verbatim help {command} is not verbatim {command} --help")
     expect(2, command, "--no-such-option", err="unknown option '--no-such-option'")
 expect(0, "--version", out="verbatim ")
 expect(2, err="Usage: verbatim COMMAND")
