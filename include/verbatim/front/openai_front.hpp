@@ -47,6 +47,7 @@ struct openai {
   openai_v1::reasoning_format reasoning_parser{};   ///< of chat answers: what becomes `reasoning` …
   openai_v1::tool_format tool_parser{};             ///< … and `tool_calls`; automatic: what the chat template speaks of
   std::function<void(std::string_view)> log{};    ///< one line each; called from any thread
+                                                  ///< (of requests: http.request_log)
   std::function<void(unsigned short port)> ready{};
   std::atomic<bool> const* stop = nullptr;   ///< set from outside to drain, as a signal does
 };
