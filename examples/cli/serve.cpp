@@ -68,14 +68,16 @@ int run_serve(int argc, char** argv) {
   o.choice("--log-requests", {"on", "off"}, log_requests, "a line for each request on standard error: method, path, status, time and tokens");
   o.flag("--try", shows, "print a line for a shell that asks the server something, once it is ready");
   o.number("--drain", "SECONDS", drain, 0, 86400, "for running requests after Ctrl-C");
-  o.notes("Endpoints: /v1/chat/completions /v1/completions /v1/models /tokenize /detokenize /health /version /metrics,\nand for trainers /update_weights and others (docs/control.md)");
+  o.notes("Endpoints: /v1/chat/completions /v1/completions /v1/models /tokenize /detokenize /health /version /metrics,\n"
+          "and for trainers /update_weights and others (docs/control.md)");
   if (auto code = o.parse(argc, argv)) return *code;
   if (pin_mode != "off" && pinned.empty()) return o.usage_error("--pin-sampling needs --pinned TEMPERATURE,TOP_P");
   for (std::string const& pair : pinned) {
     float temperature = -1, top_p = -1;
     int end = 0;
     bool const read = std::sscanf(pair.c_str(), "%f,%f%n", &temperature, &top_p, &end) == 2 && std::size_t(end) == pair.size();
-    if (!read || !(temperature >= 0 && temperature <= 2) || !(top_p > 0 && top_p <= 1)) return o.usage_error("--pinned '" + pair + "': TEMPERATURE,TOP_P expected, such as 1.0,1.0");
+    if (!read || !(temperature >= 0 && temperature <= 2) || !(top_p > 0 && top_p <= 1))
+      return o.usage_error("--pinned '" + pair + "': TEMPERATURE,TOP_P expected, such as 1.0,1.0");
     front.pinned.allowed.emplace_back(temperature, top_p);
   }
   verbatim::engine_config engine_options = model.config();

@@ -89,7 +89,8 @@ template <class Engine> model_card card_of(Engine const& engine, openai const& o
   if constexpr (requires { engine.turn_ends(); }) card.turn_ends = engine.turn_ends();
   card.created = created;
   bool const greedy = !d.do_sample.value_or(true);
-  card.defaults = {.temperature = greedy ? std::optional(0.0f) : d.temperature, .top_p = d.top_p, .min_p = d.min_p, .repetition_penalty = d.repetition_penalty, .top_k = d.top_k};
+  card.defaults = {.temperature = greedy ? std::optional(0.0f) : d.temperature, .top_p = d.top_p, .min_p = d.min_p, .repetition_penalty = d.repetition_penalty,
+                   .top_k = d.top_k};
   return card;
 }
 
