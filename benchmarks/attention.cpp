@@ -66,8 +66,9 @@ void measure(int batch, int rows, int context, bool shared, int threads, int rou
   }
   double const t = limits::median(times), seen = double(batch) * rows * (context - (rows - 1) / 2.0);
   double const floor = std::max(layer_bytes / read, operations_of(seen) / peak);
-  std::printf("%-7s batch %2d  rows %4d  context %5d%s  threads %d  %8.3f ms a layer  %6.1f GB/s of %5.1f  %6.1f GFLOP/s of %6.1f  %5.1f%% of floor\n", rows == 1 ? "decode" : "prefill", batch,
-              rows, context, shared ? " shared" : "       ", threads, t * 1e3, layer_bytes / t / 1e9, read / 1e9, operations_of(seen) / t / 1e9, peak / 1e9, 100 * floor / t);
+  std::printf("%-7s batch %2d  rows %4d  context %5d%s  threads %d  %8.3f ms a layer  %6.1f GB/s of %5.1f  %6.1f GFLOP/s of %6.1f  %5.1f%% of floor\n",
+              rows == 1 ? "decode" : "prefill", batch, rows, context, shared ? " shared" : "       ", threads, t * 1e3, layer_bytes / t / 1e9, read / 1e9,
+              operations_of(seen) / t / 1e9, peak / 1e9, 100 * floor / t);
   std::fflush(stdout);
 }
 
@@ -87,7 +88,8 @@ void eigen(int rows, int context, int rounds) {
       out.array().colwise() /= scores.rowwise().sum().array();
     }));
   double const t = limits::median(times);
-  std::printf("Eigen f32, no mask  rows %4d  context %5d  threads 1  %8.3f ms a layer  %6.1f GFLOP/s\n", rows, context, t * 1e3, operations_of(double(rows) * context) / t / 1e9);
+  std::printf("Eigen f32, no mask  rows %4d  context %5d  threads 1  %8.3f ms a layer  %6.1f GFLOP/s\n", rows, context, t * 1e3,
+              operations_of(double(rows) * context) / t / 1e9);
 }
 #endif
 

@@ -136,7 +136,8 @@ int main(int argc, char** argv) try {
     if (word == "--device") ++i;
     else if (word == "--rounds" || word == "--batch") {
       auto const n = numbers(value, word == "--rounds" ? 2 : 1);
-      if (n.empty() || (word == "--rounds" && n.size() > 1)) return wrong(word + ": '" + value + (word == "--batch" ? "': numbers from 1 to 4096, with commas between" : "': a number from 2 to 4096"));
+      if (n.empty() || (word == "--rounds" && n.size() > 1))
+        return wrong(word + ": '" + value + (word == "--batch" ? "': numbers from 1 to 4096, with commas between" : "': a number from 2 to 4096"));
       if (word == "--batch") p.batch = n;
       else p.rounds = n[0];
       ++i;

@@ -121,7 +121,8 @@ template <class Executor> void sampling(bench<Executor>& b, int vocabulary, std:
         }
         b.executor.upload(wanted.data(), staged.data(), wanted.bytes());
         auto const t = b.seconds_of(std::max(copies, 2), [&](int i) {
-          kernel::sampling_work const p{{logits.data() + std::size_t(i % copies) * count, count}, wanted, results, {cuts.data(), top_p < 1 ? cuts.size() : 0}, drawn, summed, arrived,
+          kernel::sampling_work const p{{logits.data() + std::size_t(i % copies) * count, count}, wanted, results, {cuts.data(), top_p < 1 ? cuts.size() : 0},
+                                        drawn, summed, arrived,
                                         rows, vocabulary, kernel::pieces_for(rows, vocabulary, Executor::processors), kernel::room_for(vocabulary)};
           if (top_p < 1) b.executor.launch(kernel::sample_cuts{p});
           b.executor.launch(kernel::sample_draws{p});

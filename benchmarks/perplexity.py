@@ -91,7 +91,8 @@ def measure(a, model):
         tokens = sum(n for _, n in parts)
         perplexity = math.exp(sum(x for x, _ in parts) / tokens)
         first = first or perplexity
-        row = {"what": "perplexity", "model": model.name, "dtype": "bf16" if a.bf16 else "checkpoint", "text": a.text.name, "window": a.window, "tokens": tokens, "weights": weights, "kv": kv,
+        row = {"what": "perplexity", "model": model.name, "dtype": "bf16" if a.bf16 else "checkpoint", "text": a.text.name, "window": a.window, "tokens": tokens,
+               "weights": weights, "kv": kv,
                "perplexity": round(perplexity, 4), "ratio": round(perplexity / first, 4)}
         print(f"weights {weights:10}  kv {kv:11}  {tokens:6} tokens  perplexity {perplexity:9.4f}  ratio {perplexity / first:.4f}", flush=True)
         if a.json:

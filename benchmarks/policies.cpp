@@ -60,8 +60,9 @@ void compare(char const* part, std::vector<contestant> const& all, verbatim::wor
   for (std::size_t i = 0; i < all.size(); ++i) {
     double const d = limits::median(decode[i]), p = limits::median(prefill[i]), r = limits::median(ratio[i]);
     if (json)
-      std::printf("{\"part\": \"%s\", \"policy\": \"%s\", \"batch\": %d, \"prompt\": %d, \"output\": %d, \"shared_prompt\": %s, \"rounds\": %d, \"prefill_tokens_per_second\": %.1f, "
-                  "\"decode_tokens_per_second\": %.1f, \"ratio\": %.3f}\n", part, all[i].name.c_str(), w.batch, w.prompt, w.output, w.shared_prompt ? "true" : "false", rounds, p, d, r);
+      std::printf("{\"part\": \"%s\", \"policy\": \"%s\", \"batch\": %d, \"prompt\": %d, \"output\": %d, \"shared_prompt\": %s, \"rounds\": %d, "
+                  "\"prefill_tokens_per_second\": %.1f, \"decode_tokens_per_second\": %.1f, \"ratio\": %.3f}\n", part, all[i].name.c_str(), w.batch, w.prompt, w.output,
+                  w.shared_prompt ? "true" : "false", rounds, p, d, r);
     else std::printf("%-10s %-34s %5d %6d %6d %12.1f %12.1f %8.3f\n", part, all[i].name.c_str(), w.batch, w.prompt, w.output, p, d, r);
     std::fflush(stdout);
   }

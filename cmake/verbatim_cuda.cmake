@@ -5,7 +5,8 @@
 if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)   # CMake 3.25 does not know how to ask newer compilers for it
   set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
 endif()
-set(verbatim_cuda_units gpu gpu_rates library_linear transfer kernels_convert kernels_rows kernels_linear kernels_attention kernels_mma_attention kernels_sampling kernels_sm90 kernels_sm90_wide)
+set(verbatim_cuda_units gpu gpu_rates library_linear transfer kernels_convert kernels_rows kernels_linear kernels_attention
+  kernels_mma_attention kernels_sampling kernels_sm90 kernels_sm90_wide)
 function(verbatim_cuda_kernels target)
   find_package(CUDAToolkit REQUIRED)
   find_path(VERBATIM_CUBLASLT_INCLUDE_DIR cublasLt.h HINTS ${CUDAToolkit_INCLUDE_DIRS} DOC "Folder of cublasLt.h; OFF: build without cuBLASLt")

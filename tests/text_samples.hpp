@@ -64,7 +64,8 @@ inline std::string byte_level(std::string_view extra = {}) {
     d::utf8_append(letter, d::byte_alphabet[std::size_t(b)]);
     vocab += (b ? "," : "") + json_text(letter) + ":" + std::to_string(b);
   }
-  std::vector<std::pair<std::string, std::string>> const merges = {{"h", "e"}, {"l", "l"}, {"he", "ll"}, {"hell", "o"}, {"\xC4\xA0", "hello"}, {"a", "a"}, {"aa", "aa"}, {"\xC4\xA0", "\xC4\xA0"}, {"\xC3\x83", "\xC2\xA9"}};
+  std::vector<std::pair<std::string, std::string>> const merges = {
+      {"h", "e"}, {"l", "l"}, {"he", "ll"}, {"hell", "o"}, {"\xC4\xA0", "hello"}, {"a", "a"}, {"aa", "aa"}, {"\xC4\xA0", "\xC4\xA0"}, {"\xC3\x83", "\xC2\xA9"}};
   std::string rules;
   int id = 256;
   for (auto const& [a, b] : merges) {
@@ -85,11 +86,15 @@ inline std::string sentence_pieces() {
     vocab += std::string(",\"") + name + "\":" + std::to_string(b + 3);
   }
   int id = 259;
-  for (std::string_view s : {"\xE2\x96\x81", "h", "e", "l", "o", "\xC3\xA9", "he", "ll", "hell", "hello", "\xE2\x96\x81hello", "\xE2\x96\x81\xE2\x96\x81"}) vocab += "," + json_text(s) + ":" + std::to_string(id++);
-  return R"({"added_tokens":[{"id":0,"content":"<unk>","special":true,"normalized":false},{"id":1,"content":"<s>","special":true,"normalized":false},{"id":2,"content":"</s>","special":true,"normalized":false}],)"
+  for (std::string_view s : {"\xE2\x96\x81", "h", "e", "l", "o", "\xC3\xA9", "he", "ll", "hell", "hello", "\xE2\x96\x81hello", "\xE2\x96\x81\xE2\x96\x81"})
+    vocab += "," + json_text(s) + ":" + std::to_string(id++);
+  return R"({"added_tokens":[{"id":0,"content":"<unk>","special":true,"normalized":false},{"id":1,"content":"<s>","special":true,"normalized":false},)"
+         R"({"id":2,"content":"</s>","special":true,"normalized":false}],)"
          R"("normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},)"
-         R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],"special_tokens":{"<s>":{"id":"<s>","ids":[1],"tokens":["<s>"]}}},)"
-         R"("decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]},)"
+         R"("post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],)"
+         R"("special_tokens":{"<s>":{"id":"<s>","ids":[1],"tokens":["<s>"]}}},)"
+         R"("decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},)"
+         R"({"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]},)"
          R"("model":{"type":"BPE","unk_token":"<unk>","fuse_unk":true,"byte_fallback":true,"vocab":{)" +
          vocab + R"(},"merges":["h e","l l","he ll","hell o","▁ hello","▁ ▁"]}})";
 }

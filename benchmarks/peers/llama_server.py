@@ -53,7 +53,8 @@ def main():
             finally:
                 server.stop()
             rows[name].append(row)
-    table = Table(f"{a.gguf.name} and {a.model.name}, weights {a.weights}, {a.threads} threads, {a.clients} clients x {a.requests} requests x {a.tokens} tokens, {a.rounds} rounds in turn",
+    table = Table(f"{a.gguf.name} and {a.model.name}, weights {a.weights}, {a.threads} threads, {a.clients} clients x {a.requests} requests x {a.tokens} tokens, "
+                  f"{a.rounds} rounds in turn",
                   a.json, weights=a.weights, gguf=a.gguf.name, threads=a.threads, clients=a.clients, tokens=a.tokens)
     for key in rows["verbatim"][0]:
         if key not in ("clients", "requests"):

@@ -32,7 +32,8 @@ class Table:
             print(f"{what:24} not compared: 0 in a round (texts that came in one piece have no gap)", flush=True)
             return
         ratios = [m / t for m, t in zip(ours, theirs)]
-        row = {"what": what, **self.common, "rounds": len(ratios), "llama_cpp": statistics.median(theirs), "verbatim": statistics.median(ours), "ratio": statistics.median(ratios)}
+        row = {"what": what, **self.common, "rounds": len(ratios), "llama_cpp": statistics.median(theirs), "verbatim": statistics.median(ours),
+               "ratio": statistics.median(ratios)}
         print(f"{what:24} {row['llama_cpp']:12.2f} {row['verbatim']:12.2f} {row['ratio']:8.2f} {min(ratios):8.2f} {max(ratios):8.2f}", flush=True)
         if self.record:
             with self.record.open("a") as f:

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <unistd.h>
 #include <utility>
 #include <vector>
@@ -35,12 +36,15 @@ std::size_t resident_bytes() {
 
 template <class P> void print_json(verbatim::engine<P>& engine, bench_options const& o, verbatim::workload const& w,
                                    verbatim::machine_limits const& limits, double floor_change, verbatim::measured const& m) {
-  verbatim::json line{{"model", engine.name()}, {"device", P::device::name}, {"weights", engine.resources().formats.weights != verbatim::weight_format::checkpoint ? verbatim::name_of(engine.resources().formats.weights) : sizeof(typename P::dtype) == 2 ? "bf16" : "f32"},
-                      {"kv", verbatim::name_of(engine.resources().formats.kv)}, {"contract", verbatim::name_of(P::contract.level)}, {"threads", engine.resources().threads}, {"batch", w.batch}, {"prompt", w.prompt},
-                      {"output", w.output}, {"repetitions", w.repetitions}, {"shared_prompt", o.shared}, {"cached_tokens", m.cached_tokens}, {"prefill_tokens_per_second", m.prefill_tokens_per_second},
-                      {"decode_tokens_per_second", m.decode_tokens_per_second}, {"ttft_seconds", m.ttft_seconds},
-                      {"itl_p50_seconds", m.itl_p50_seconds}, {"itl_p99_seconds", m.itl_p99_seconds}, {"weight_bytes", engine.resources().weight_bytes}, {"kv_bytes", engine.resources().kv_bytes},
-                      {"resident_bytes", resident_bytes()}};
+  auto const memory = engine.resources();
+  std::string_view const stored = memory.formats.weights != verbatim::weight_format::checkpoint ? verbatim::name_of(memory.formats.weights)
+                                  : sizeof(typename P::dtype) == 2 ? "bf16" : "f32";
+  verbatim::json line{{"model", engine.name()}, {"device", P::device::name}, {"weights", stored}, {"kv", verbatim::name_of(memory.formats.kv)},
+                      {"contract", verbatim::name_of(P::contract.level)}, {"threads", memory.threads}, {"batch", w.batch}, {"prompt", w.prompt},
+                      {"output", w.output}, {"repetitions", w.repetitions}, {"shared_prompt", o.shared}, {"cached_tokens", m.cached_tokens},
+                      {"prefill_tokens_per_second", m.prefill_tokens_per_second}, {"decode_tokens_per_second", m.decode_tokens_per_second},
+                      {"ttft_seconds", m.ttft_seconds}, {"itl_p50_seconds", m.itl_p50_seconds}, {"itl_p99_seconds", m.itl_p99_seconds},
+                      {"weight_bytes", memory.weight_bytes}, {"kv_bytes", memory.kv_bytes}, {"resident_bytes", resident_bytes()}};
   if (limits.read_gb_per_second > 0) {
     line["floor"] = {{"read_gb_per_second", limits.read_gb_per_second}, {"gflop_per_second", limits.gflop_per_second}};
     line["floor_change"] = floor_change;
@@ -127,11 +131,15 @@ int run_bench(int argc, char** argv) {
   bench_options o;
   cli::options options("bench", "Measures prefill and decode: medians over repetitions, and percent of the machine's floor.");
   options.text("--model", "DIR", o.model.model, "model directory in Hugging Face layout (this or --random-weights is required)");
-  options.text("--random-weights", "CONFIG.json", o.random_config, "no checkpoint: seeded random weights of these shapes (this or --model is required)");
+  options.text("--random-weights", "CONFIG.json", o.random_config,
+               "no checkpoint: seeded random weights of these shapes; the file or its folder (this or --model is required)");
   o.model.declare_values(options);
   options.numbers("--batch", "N,N,...", o.batch, 1, 4096, "sequences at once");
   options.number("--prompt", "N", o.prompt, 1, 1 << 20, "prompt tokens of each");
-  options.notes("A floor is reading all weights from memory, or the arithmetic: a model that fits the caches may be above 100 %. It is measured before the first row and after each; where the two differ by more than a tenth (floor_change of --json), the machine is busy and a note says so. A row is held against the best so far. Decoding is timed while all sequences of the batch decode. Without --chunk-tokens a step takes as many prompt tokens as it has room for, so that this begins soon.");
+  options.notes("A floor is reading all weights from memory, or the arithmetic: a model that fits the caches may be above 100 %. It is measured before the "
+                "first row and after each; where the two differ by more than a tenth (floor_change of --json), the machine is busy and a note says so. A row "
+                "is held against the best so far. Decoding is timed while all sequences of the batch decode. Without --chunk-tokens a step takes as many "
+                "prompt tokens as it has room for, so that this begins soon.");
   options.numbers("--prefill", "N,N,...", o.prefill, 1, 1 << 20, "rows before those: one prompt of so many tokens, and two of output");
   options.number("--output", "N", o.output, 2, 1 << 20, "output tokens of each");
   options.number("--repetitions", "N", o.repetitions, 1, 1000, "medians are over these");
@@ -154,7 +162,9 @@ int run_bench(int argc, char** argv) {
   if (!o.shared)
     for (int b : o.batch)
       if (long const fewest = verbatim::detail::fewest_output(b, o.prompt, std::max(o.model.step_tokens, o.model.max_batch + 1), o.model.chunk_tokens); o.output < fewest)
-        throw verbatim::error("usage", 4, "--batch " + std::to_string(b) + " and --prompt " + std::to_string(o.prompt) + " with --step-tokens " + std::to_string(o.model.step_tokens) + ": with --output " +
-                                              std::to_string(o.output) + " the first sequence would end before the last prompt is computed, so the whole batch would never decode. --output " + std::to_string(fewest) + " or more is needed, or a larger --step-tokens");
+        throw verbatim::error("usage", 4, "--batch " + std::to_string(b) + " and --prompt " + std::to_string(o.prompt) + " with --step-tokens " +
+                                              std::to_string(o.model.step_tokens) + ": with --output " + std::to_string(o.output) +
+                                              " the first sequence would end before the last prompt is computed, so the whole batch would never decode."
+                                              " --output " + std::to_string(fewest) + " or more is needed, or a larger --step-tokens");
   return cli::with_model(o.model, [&](auto& engine) { return bench(engine, o); });
 }

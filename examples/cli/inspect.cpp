@@ -1,4 +1,4 @@
-// verbatim inspect: what a model directory is, what it needs, what bounds its speed, and whether it is whole.
+// verbatim inspect: what a model is, what it needs, what bounds its speed, and, where its weights are at hand, whether they are whole.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
@@ -21,6 +21,21 @@
 namespace {
 
 using namespace verbatim;
+
+/// Where the other files of a model are.
+std::filesystem::path folder_of(std::filesystem::path const& model) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(model, ignored) ? model : model.parent_path().empty() ? "." : model.parent_path();
+}
+
+/// Whether anything is there that would be read as weights, damaged or not.
+bool has_weights(std::filesystem::path const& folder) {
+  std::error_code ignored;
+  if (std::filesystem::exists(folder / "model.safetensors.index.json", ignored)) return true;
+  for (auto const& entry : std::filesystem::directory_iterator(folder))
+    if (entry.path().extension() == ".safetensors") return true;
+  return false;
+}
 
 struct presence {
   std::vector<std::string> missing, unexpected, wrong;   ///< wrong: shape or dtype, as a sentence
@@ -88,7 +103,7 @@ struct job {
 };
 
 json describe(job const& j, model_config const& c) {
-  std::filesystem::path const folder = j.model;
+  std::filesystem::path const folder = folder_of(j.model);
   std::error_code ignored;
   bool const tokenizer = std::filesystem::exists(folder / "tokenizer.json", ignored);
   auto const chat = template_in(folder);
@@ -100,10 +115,21 @@ json describe(job const& j, model_config const& c) {
           {"chat_template", chat ? json(*chat) : json(nullptr)}};
 }
 
+/// Of all weights, by what an engine may be told to keep them as (w4a8 as int4), and of a token's keys and values.
+json weight_bytes_of(model_config const& c) {
+  return {{"f32", weights::kept_weight_bytes(c, weight_format::checkpoint, 4)}, {"bf16", weights::kept_weight_bytes(c, weight_format::checkpoint, 2)},
+          {"int8", weights::kept_weight_bytes(c, weight_format::int8, 2)}, {"int4", weights::kept_weight_bytes(c, weight_format::int4, 2)}};
+}
+json kv_bytes_of(model_config const& c) {
+  return {{"f32", weights::kept_kv_bytes(c, kv_format::activations, 4)}, {"bf16", weights::kept_kv_bytes(c, kv_format::bf16, 2)},
+          {"int8", weights::kept_kv_bytes(c, kv_format::int8, 2)}};
+}
+
 json needs_of(job const& j, model_config const& c, double bandwidth) {
   auto const f = weights::floors_of(c);
   double const step = f.step_seconds(j.batch, j.context, bandwidth);
   return {{"parameters", f.parameters}, {"weight_bytes", f.weight_bytes}, {"kv_bytes_per_token", f.kv_bytes},
+          {"weight_bytes_by_format", weight_bytes_of(c)}, {"kv_bytes_per_token_by_format", kv_bytes_of(c)},
           {"kv_bytes", f.kv_bytes * j.context * j.batch}, {"context", j.context}, {"batch", j.batch},
           {"step_bytes", f.step_bytes}, {"decode_flops_per_token", f.decode_flops(j.context)},
           {"prefill_flops", f.prefill_flops(j.context)}, {"bandwidth", bandwidth}, {"bandwidth_measured", j.bandwidth == 0},
@@ -134,7 +160,14 @@ void print_names(char const* what, std::vector<std::string> const& names) {
   if (names.size() > 10) std::printf("    … and %zu more (--json lists all)\n", names.size() - 10);
 }
 
-void print(model_config const& c, json const& is, json const& needs, presence const& p) {
+std::string sizes_text(json const& by_format) {
+  std::string out;
+  for (auto const& [format, bytes] : by_format.items())
+    out += (out.empty() ? "" : ", ") + size_text(bytes.get<double>()) + " in " + (format == "int4" ? "int4 and w4a8" : format);
+  return out;
+}
+
+void print(model_config const& c, json const& is, json const& needs, std::optional<presence> const& p) {
   std::printf("%s, %d layers, hidden %d, intermediate %d, vocabulary %d%s\n", name_of_architecture(c.arch), c.layers, c.hidden,
               c.intermediate, c.vocabulary, c.tied ? ", tied head" : "");
   std::printf("  attention      %d heads, %d of keys and values, %d wide; rope %s\n", c.heads, c.kv_heads, c.head_dim, dump_json(is["rope"]).c_str());
@@ -148,15 +181,18 @@ void print(model_config const& c, json const& is, json const& needs, presence co
   std::printf("  keys, values   %s per token; %s for %d x %d tokens%s\n", size_text(needs["kv_bytes_per_token"].get<double>()).c_str(),
               size_text(needs["kv_bytes"].get<double>()).c_str(), needs["batch"].get<int>(), needs["context"].get<int>(),
               needs["context"] == c.context ? " (all that the model was made for)" : "");
+  std::printf("  kept as        weights: %s\n", sizes_text(needs["weight_bytes_by_format"]).c_str());
+  std::printf("                 keys and values of a token: %s\n", sizes_text(needs["kv_bytes_per_token_by_format"]).c_str());
   std::printf("floor at %.1f GB/s%s\n", needs["bandwidth"].get<double>() / 1e9, needs["bandwidth_measured"].get<bool>() ? " (measured just now)" : "");
   std::printf("  decode         %.4g tokens/s at batch %d with empty context, %.4g at %d tokens; a step reads %s of weights\n",
               needs["decode_tokens_per_second_floor_empty_context"].get<double>(), needs["batch"].get<int>(),
               needs["decode_tokens_per_second_floor"].get<double>(), needs["context"].get<int>(), size_text(needs["step_bytes"].get<double>()).c_str());
   std::printf("tensors\n");
-  if (p.whole()) std::printf("  every expected tensor is present\n");
-  print_names("missing", p.missing);
-  print_names("not as expected", p.wrong);
-  print_names("unexpected, not read", p.unexpected);
+  if (!p) return void(std::printf("  no weights here (*.safetensors): what stands above is from config.json alone\n"));
+  if (p->whole()) std::printf("  every expected tensor is present\n");
+  print_names("missing", p->missing);
+  print_names("not as expected", p->wrong);
+  print_names("unexpected, not read", p->unexpected);
 }
 
 }  // namespace
@@ -164,28 +200,32 @@ void print(model_config const& c, json const& is, json const& needs, presence co
 int run_inspect(int argc, char** argv) {
   job j;
   double gigabytes = 0;
-  cli::options o("inspect", "Says what a model is, what it needs, what bounds its speed, and whether all its tensors are there.");
-  o.text("--model", "DIR", j.model, "model directory in Hugging Face layout").required();
+  cli::options o("inspect", "Says what a model is, what it needs, what bounds its speed, and whether all its tensors are there. A config.json is "
+                            "enough for all but the last.");
+  o.text("--model", "DIR", j.model, "model directory in Hugging Face layout, or a config.json").required();
   o.number("--context", "N", j.context, 1, 1 << 27, "tokens per sequence for the size of the KV cache; at most what the model was made for");
   o.number("--batch", "N", j.batch, 1, 1 << 20, "sequences");
   o.number("--bandwidth", "GB/S", gigabytes, 0, 1e6, "memory bandwidth of the floor; 0: measure it (0.3 s)");
   o.flag("--json", j.as_json, "one JSON object instead of text");
-  o.notes("Exit code 1 where an expected tensor is missing or of another shape or dtype.");
+  o.notes("Exit code 1 where there are weights and an expected tensor is missing or of another shape or dtype. Without weights \"tensors\" of --json is null.");
   if (auto exit_code = o.parse(argc, argv)) return *exit_code;
   j.bandwidth = gigabytes * 1e9;
 
   model_config config = read_config(j.model).config;
   j.context = std::min(j.context, config.context);
-  weights::checkpoint const files(j.model);
-  if (auto const stored = files.type()) config.type = *stored;   // the files know better than config.json
-  presence const p = compare(config, files);
+  std::optional<presence> p;
+  if (auto const folder = folder_of(j.model); has_weights(folder)) {
+    weights::checkpoint const files(folder);
+    if (auto const stored = files.type()) config.type = *stored;   // the files know better than config.json
+    p = compare(config, files);
+  }
   json const is = describe(j, config);
   json const needs = needs_of(j, config, j.bandwidth > 0 ? j.bandwidth : weights::measure_read_bandwidth());
   if (j.as_json) {
-    json const tensors = {{"present", p.whole()}, {"missing", p.missing}, {"wrong", p.wrong}, {"unexpected", p.unexpected}};
+    json const tensors = p ? json{{"present", p->whole()}, {"missing", p->missing}, {"wrong", p->wrong}, {"unexpected", p->unexpected}} : json(nullptr);
     std::printf("%s\n", dump_json({{"model", is}, {"needs", needs}, {"tensors", tensors}}).c_str());
   } else {
     print(config, is, needs, p);
   }
-  return p.whole() ? cli::success : cli::failure;
+  return !p || p->whole() ? cli::success : cli::failure;
 }

@@ -34,8 +34,21 @@ command const commands[] = {
 void print_usage(std::FILE* out) {
   std::fputs("Usage: verbatim COMMAND [options]\n\nCommands:\n", out);
   for (auto const& c : commands) std::fprintf(out, "  %-12s%s\n", c.name, c.about);
-  std::fputs("\n'verbatim COMMAND --help' lists a command's options; 'verbatim --version' says which version this is.\n"
+  std::fputs("\n'verbatim help COMMAND' (or 'verbatim COMMAND --help') lists a command's options;\n"
+             "'verbatim --version' says which version this is.\n"
              "Exit codes: 0 done, 1 the job failed, 2 wrong usage.\n", out);
+}
+
+command const* find(std::string_view name) {
+  for (auto const& c : commands)
+    if (name == c.name) return &c;
+  return nullptr;
+}
+
+int unknown(char const* name) {
+  std::fprintf(stderr, "verbatim: unknown command '%s'\n\n", name);
+  print_usage(stderr);
+  return cli::usage;
 }
 
 int run(command const& c, int argc, char** argv) {
@@ -57,6 +70,17 @@ int main(int argc, char** argv) {
     return cli::usage;
   }
   std::string_view const name = argv[1];
+  if (name == "help" && argc > 2) {
+    if (argc > 3) {
+      std::fputs("verbatim help: one COMMAND is expected\n", stderr);
+      return cli::usage;
+    }
+    command const* const about = find(argv[2]);
+    if (!about) return unknown(argv[2]);
+    char asked[] = "--help";
+    char* shown[] = {argv[2], asked, nullptr};
+    return run(*about, 2, shown);
+  }
   if (name == "--help" || name == "-h" || name == "help") {
     print_usage(stdout);
     return cli::success;
@@ -65,9 +89,6 @@ int main(int argc, char** argv) {
     std::puts("verbatim " VERBATIM_VERSION);
     return cli::success;
   }
-  for (auto const& c : commands)
-    if (name == c.name) return run(c, argc - 1, argv + 1);
-  std::fprintf(stderr, "verbatim: unknown command '%s'\n\n", argv[1]);
-  print_usage(stderr);
-  return cli::usage;
+  if (command const* const named = find(name)) return run(*named, argc - 1, argv + 1);
+  return unknown(argv[1]);
 }

@@ -23,7 +23,8 @@ struct model_options {
   void declare_values(options& o) {
     o.choice("--device", {"cpu", "cuda"}, device, "where the model runs; cuda: the current GPU (compute capability 9.0)");
     o.choice("--dtype", {"auto", "bf16", "f32"}, dtype, "arithmetic; auto: the checkpoint's (f16 runs as f32)");
-    o.choice("--weights", {"checkpoint", "int8", "int4", "w4a8"}, weights, "how matrices are kept; quantised while they are loaded; w4a8: int4, and products with activations of eight bits");
+    o.choice("--weights", {"checkpoint", "int8", "int4", "w4a8"}, weights,
+             "how matrices are kept; quantised while they are loaded; w4a8: int4, and products with activations of eight bits");
     o.choice("--kv", {"activations", "bf16", "int8"}, kv, "how keys and values are kept; activations: as they are computed");
     o.flag("--pin", pin, "each thread that computes keeps to a processor of its own: the first ones that this process may use");
     o.number("--threads", "N", threads, 0, 1024, "worker threads; 0: one per core");
@@ -31,7 +32,8 @@ struct model_options {
     o.number("--step-tokens", "N", step_tokens, 1, 65536, "tokens of a step; long prompts run in chunks of it");
     o.number("--chunk-tokens", "N", chunk_tokens, 0, 65536, "prompt tokens of a step while others decode, who wait for it; 0: the device's choice");
     o.number("--context", "N", context, 0, 1 << 24, "tokens of a sequence; 0, or more than the model was made for: what it was made for");
-    o.number("--kv-memory", "GIB", kv_gib, 0, 4096, "for the KV cache; 0: for a full batch, at most a quarter of RAM, or four fifths of what the model leaves of a GPU's free memory");
+    o.number("--kv-memory", "GIB", kv_gib, 0, 4096,
+             "for the KV cache; 0: for a full batch, at most a quarter of RAM, or four fifths of what the model leaves of a GPU's free memory");
   }
   verbatim::engine_config config() const {
     verbatim::weight_format format{};
@@ -66,7 +68,8 @@ template <class F> int with_model(verbatim::engine_config const& config, model_o
       }
       throw verbatim::error("device", 9, "this program's engines for CUDA devices compute in bf16, and the checkpoint is wider: convert it, or run it on the CPU");
 #else
-      throw verbatim::error("device", 8, "this program was built without CUDA: install the CUDA Toolkit (nvcc) and build again with -DVERBATIM_CUDA=ON, as ./serve --device cuda does");
+      throw verbatim::error("device", 8, "this program was built without CUDA: install the CUDA Toolkit (nvcc) and build again with -DVERBATIM_CUDA=ON, as "
+                                       "./serve --device cuda does");
 #endif
     }
     auto engine = made<verbatim::engine<examples::standard<Model, T>>>(config);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "log_lines.hpp"
 #include "model_dispatch.hpp"
 #include "options.hpp"
 #include "verbatim/front/serve.hpp"
@@ -40,7 +41,7 @@ std::string example(verbatim::openai const& o, std::string const& model, bool ch
 int run_serve(int argc, char** argv) {
   std::string kwargs, pin_mode = "off";
   std::vector<std::string> pinned;
-  std::string reasoning = "auto", tools = "auto";
+  std::string reasoning = "auto", tools = "auto", log_requests = "on";
   cli::model_options model;
   verbatim::openai front;
   int port = front.port, drain = 30, queue = int(verbatim::engine_config().queue);
@@ -64,16 +65,19 @@ int run_serve(int argc, char** argv) {
   o.number("--io-threads", "N", front.http.io_threads, 1, 64, "that serve sockets");
   o.number("--workers", "N", front.http.workers, 1, 256, "that render templates and tokenise");
   o.number("--queue", "N", queue, 1, 1 << 20, "unfinished requests at most; beyond it clients get 429");
+  o.choice("--log-requests", {"on", "off"}, log_requests, "a line for each request on standard error: method, path, status, time and tokens");
   o.flag("--try", shows, "print a line for a shell that asks the server something, once it is ready");
   o.number("--drain", "SECONDS", drain, 0, 86400, "for running requests after Ctrl-C");
-  o.notes("Endpoints: /v1/chat/completions /v1/completions /v1/models /tokenize /detokenize /health /version /metrics,\nand for trainers /update_weights and others (docs/control.md)");
+  o.notes("Endpoints: /v1/chat/completions /v1/completions /v1/models /tokenize /detokenize /health /version /metrics,\n"
+          "and for trainers /update_weights and others (docs/control.md)");
   if (auto code = o.parse(argc, argv)) return *code;
   if (pin_mode != "off" && pinned.empty()) return o.usage_error("--pin-sampling needs --pinned TEMPERATURE,TOP_P");
   for (std::string const& pair : pinned) {
     float temperature = -1, top_p = -1;
     int end = 0;
     bool const read = std::sscanf(pair.c_str(), "%f,%f%n", &temperature, &top_p, &end) == 2 && std::size_t(end) == pair.size();
-    if (!read || !(temperature >= 0 && temperature <= 2) || !(top_p > 0 && top_p <= 1)) return o.usage_error("--pinned '" + pair + "': TEMPERATURE,TOP_P expected, such as 1.0,1.0");
+    if (!read || !(temperature >= 0 && temperature <= 2) || !(top_p > 0 && top_p <= 1))
+      return o.usage_error("--pinned '" + pair + "': TEMPERATURE,TOP_P expected, such as 1.0,1.0");
     front.pinned.allowed.emplace_back(temperature, top_p);
   }
   verbatim::engine_config engine_options = model.config();
@@ -94,7 +98,9 @@ int run_serve(int argc, char** argv) {
   }
   front.port = static_cast<unsigned short>(port);
   front.drain_time = std::chrono::seconds(drain);
-  front.log = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };
+  cli::log_lines log;
+  front.log = [&log](std::string_view line) { log.server(line); };
+  if (log_requests == "on") front.http.request_log = [&log](std::string_view line) { log.request(line); };
   verbatim::check_exposure(front);   // before the model is loaded
   std::fprintf(stderr, "loading %s\n", model.model.c_str());
   return cli::with_model(engine_options, model, [&](auto& engine) {

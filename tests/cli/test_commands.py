@@ -32,8 +32,8 @@ def expect(what, good):
 texts = [{"name": "sum", "text": "What is 17 + 25?"}, {"name": "wide", "text": "naïve 漢字 🙂\n\ttab"}, {"name": "none", "text": ""}]
 ids = run("tokenize", "--tokenizer", MODEL / "tokenizer.json", lines=texts)
 expect("tokenize keeps names and gives ids", [t["name"] for t in ids] == [t["name"] for t in texts] and ids[0]["ids"] and not ids[2]["ids"])
-expect("tokenize takes the directory too", run("tokenize", "--tokenizer", MODEL, lines=texts) == ids)
-expect("detokenize is its inverse", run("detokenize", "--tokenizer", MODEL, lines=ids) == texts)
+expect("tokenize takes the directory too", run("tokenize", "--tokenizer", MODEL, lines=texts) == run("tokenize", "--model", MODEL, lines=texts) == ids)
+expect("detokenize is its inverse", run("detokenize", "--tokenizer", MODEL, lines=ids) == run("detokenize", "--model", MODEL, lines=ids) == texts)
 
 messages = [{"role": "user", "content": "What is 17 + 25?"}]
 template = MODEL / "chat_template.jinja"
@@ -81,5 +81,20 @@ for options, what in ((("--prompt", own, "--output", 8), f"--prompt {own} and --
 about = run("inspect", "--model", MODEL, "--bandwidth", 10, "--json")
 expect("inspect --json is one object", len(about) == 1 and isinstance(about[0], dict))
 expect("inspect asks for no more context than the model has", about[0]["needs"]["context"] == min(4096, own))
+expect("inspect says what the formats take", list(about[0]["needs"]["weight_bytes_by_format"]) == ["f32", "bf16", "int8", "int4"] and
+       list(about[0]["needs"]["kv_bytes_per_token_by_format"]) == ["f32", "bf16", "int8"])
+with tempfile.TemporaryDirectory() as folder:
+    alone = pathlib.Path(folder) / "config.json"
+    alone.write_text((MODEL / "config.json").read_text())
+    for path in (alone, folder):
+        of_config = run("inspect", "--model", path, "--bandwidth", 10, "--json")[0]
+        expect(f"inspect of a config.json alone says what needs no weights ({'the folder' if path == folder else 'the file'})",
+               of_config["needs"] == about[0]["needs"] and of_config["tensors"] is None and not of_config["model"]["tokenizer"])
+        text = subprocess.run([BINARY, "inspect", "--model", path, "--bandwidth", "10"], capture_output=True, text=True, timeout=60).stdout
+        expect("and says so", "no weights here" in text and "every expected tensor" not in text and "660 B in int8" in text)
+    (pathlib.Path(folder) / "model-00001-of-00002.safetensors").write_bytes(b"")
+    run("inspect", "--model", folder, code=1)
+expect("inspect of the config.json of a whole model looks at its weights",
+       run("inspect", "--model", MODEL / "config.json", "--bandwidth", 10, "--json")[0]["tensors"] == about[0]["tensors"])
 
 sys.exit(1 if problems else 0)

@@ -43,7 +43,8 @@ def leave_out(reason):
 if not (BIN / "bench_contract").is_file():
     leave_out("no benchmarks were built")
 rows = run("bench_contract", "--dry")
-expect(f"a prompt and two batches: {rows}", [(r["what"], r["batch"], r["device"][:5]) for r in rows] == [("prefill", 1, "cpu::"), ("decode", 1, "cpu::"), ("decode", 3, "cpu::")])
+expect(f"a prompt and two batches: {rows}",
+       [(r["what"], r["batch"], r["device"][:5]) for r in rows] == [("prefill", 1, "cpu::"), ("decode", 1, "cpu::"), ("decode", 3, "cpu::")])
 expect("no ratio of what was not timed", not any("ratio" in r for r in rows))
 for name in ("bench_contract", "bench_refit"):
     for wrong in (["--device", "tpu"], ["--device"], ["1", "2", "3"]):

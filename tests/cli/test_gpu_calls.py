@@ -50,7 +50,8 @@ def order(folder):
             *sum([[f"bench/{s}", f"bench/{s}/many"] for s in small], []), "torch/ops", *(f"torch/{s}" for s in shapes), *(f"compile/{s}" for s in shapes)])
     expect("sanitizers and the test of the 7B shape are for a call of their own",
            {p["name"] for p in parts if p.get("why") == "not asked for"} == {"real_shapes", *gpu_run.SANITIZERS})
-    most = {line.split("s  ", 1)[1].rsplit(" (at most ", 1)[0]: float(line.rsplit(" (at most ", 1)[1].split()[0]) for line in done.stdout.splitlines() if " (at most " in line}
+    most = {line.split("s  ", 1)[1].rsplit(" (at most ", 1)[0]: float(line.rsplit(" (at most ", 1)[1].split()[0])
+            for line in done.stdout.splitlines() if " (at most " in line}
     before = [n for n in names[:names.index("bench/qwen2.5-7b/many") + 1] if not n.startswith("tests/")]
     total = sum(most[n] for n in before) + gpu_run.TESTS * 560 + gpu_runner.WRITING
     expect(f"the 8B and 7B shapes have room even if all before them takes its whole time: {total} of 560", set(large) <= {n.split("/")[1] for n in before if "/" in n}
@@ -72,7 +73,8 @@ esac
 ''')
     done = run(folder, "--programs", programs, "--only", "tests", "--budget", 9, record=folder / "t.json")
     r = json.loads((folder / "t.json").read_text())
-    expect(f"a test that does not end fails the run: {done.returncode} {r['tests']}", done.returncode == 1 and [t["status"] for t in r["tests"]] == ["done", "out of time"])
+    expect(f"a test that does not end fails the run: {done.returncode} {r['tests']}",
+           done.returncode == 1 and [t["status"] for t in r["tests"]] == ["done", "out of time"])
     expect("and misses the bar", [b["status"] for b in r["bars"] if "conformance" in b["subject"]] == ["missed"])
     expect("tests alone have the whole budget", r["tests"][1]["seconds"] > 4)
     done = run(folder, "--programs", programs, "--only", "sanitizers", "--budget", 9, record=folder / "s.json")
@@ -96,7 +98,8 @@ esac
            and states() == {"tests/gpu: one": "done", "tests/real_shapes_7b": "done"})
     expect("and nothing says that it was not", not any(p["name"] == "real_shapes" for p in json.loads(record.read_text())["parts"]))
     alone = json.loads(record.read_text())
-    parts = gpu_merge.of_parts([p for p in alone["parts"] if not p["name"].startswith("tests/gpu")], [{"name": "tests", "status": "not measured", "why": "not asked for"}])
+    parts = gpu_merge.of_parts([p for p in alone["parts"] if not p["name"].startswith("tests/gpu")],
+                               [{"name": "tests", "status": "not measured", "why": "not asked for"}])
     expect(f"it alone is not the tests: {parts}", any(p["name"] == "tests" for p in parts))
     (programs / "fails").touch()
     done = run(folder, "--programs", programs, "--only", "tests,real_shapes", record=record)
@@ -184,8 +187,10 @@ def one_session(folder):
     apart = [folder / f"apart{i}.json" for i in range(2)]
     for path, words in zip(apart, ("verbatim", "torch")):
         run(folder, *common, "--only", words, record=path)
-    merged = subprocess.run([sys.executable, ROOT / "benchmarks/gpu_merge.py", folder / "merged.json", *apart], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    expect(f"records that lay apart are merged: {merged.stderr}", merged.returncode == 0 and json.loads((folder / "merged.json").read_text())["results"][0]["ratio"] == 1.25)
+    merged = subprocess.run([sys.executable, ROOT / "benchmarks/gpu_merge.py", folder / "merged.json", *apart], stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True)
+    expect(f"records that lay apart are merged: {merged.stderr}",
+           merged.returncode == 0 and json.loads((folder / "merged.json").read_text())["results"][0]["ratio"] == 1.25)
 
     first, second = (json.loads(path.read_text()) for path in apart)
     for change in ({"commit": "x"}, {"date": "2000-01-01"}, {"gpu": {"before": {"name": "another"}, "after": {}}}, {"workload": {**second["workload"], "prompt": 7}}):
@@ -200,7 +205,8 @@ def one_session(folder):
     late = {**second, "parts": [{"name": "tests/gpu: one", "status": "not measured", "why": "not reached: no time"}]}
     ran = {**first, "parts": [{"name": "tests/gpu: one", "status": "failed", "why": "CHECK"}]}
     expect("what was not reached hides no failure", [t["status"] for t in gpu_merge.merge(ran, late)["tests"]] == ["failed"])
-    expect("a later run of a test does", [t["status"] for t in gpu_merge.merge(ran, {**late, "parts": [{"name": "tests/gpu: one", "status": "done"}]})["tests"]] == ["done"])
+    expect("a later run of a test does",
+           [t["status"] for t in gpu_merge.merge(ran, {**late, "parts": [{"name": "tests/gpu: one", "status": "done"}]})["tests"]] == ["done"])
 
 
 def near(x, y):

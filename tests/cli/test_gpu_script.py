@@ -89,7 +89,8 @@ esac
     expect("what was not asked for says so", "asked not to" in missing[("qwen2.5-0.5b", "decode", 1, "PyTorch")])
     expect("kernels alone and what exactness costs are there", r["kernels"] == [{"what": "refit", "shape": "qwen2.5-0.5b", "seconds": 0.001}] and
            [x["ratio"] for x in r["contract_cost"]] == [0.93])
-    expect("the cost is that of the largest shape", (programs / "contract").read_text().split() == ["--device", "cuda", "--batch", "1,64", str(ROOT / "benchmarks/shapes/qwen2.5-7b.json")])
+    expect("the cost is that of the largest shape",
+           (programs / "contract").read_text().split() == ["--device", "cuda", "--batch", "1,64", str(ROOT / "benchmarks/shapes/qwen2.5-7b.json")])
     bars = {b["subject"]: b for b in r["bars"]}
     expect("bars without a figure are not measured, and say by what", bars["refit of the 8B shape from device memory"]["status"] == "not measured" and
            all(b["command"] for b in r["bars"]) and bars["conformance suites over the CUDA device"]["status"] == "missed")

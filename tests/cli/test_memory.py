@@ -30,7 +30,8 @@ def shapes():
 
 
 def write_checkpoint(folder):
-    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "dtype": "bfloat16", "hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "intermediate_size": INTERMEDIATE,
+    config = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "dtype": "bfloat16", "hidden_size": HIDDEN, "num_hidden_layers": LAYERS,
+              "intermediate_size": INTERMEDIATE,
               "vocab_size": VOCABULARY, "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "head_dim": HEAD_DIM, "max_position_embeddings": 2048,
               "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "tie_word_embeddings": True, "eos_token_id": 0}
     (folder / "config.json").write_text(json.dumps(config))
@@ -65,12 +66,14 @@ with tempfile.TemporaryDirectory() as folder:
     folder = pathlib.Path(folder)
     size = write_checkpoint(folder)
     for weights, part in (("checkpoint", 1), ("int8", 0.54), ("int4", 0.29)):
-        done = subprocess.run([BIN / "verbatim", "bench", "--model", folder, "--weights", weights, "--batch", "4", "--prompt", "60", "--output", "4", "--context", "64", "--max-batch", "4", "--threads", "2",
+        done = subprocess.run([BIN / "verbatim", "bench", "--model", folder, "--weights", weights, "--batch", "4", "--prompt", "60", "--output", "4", "--context",
+                               "64", "--max-batch", "4", "--threads", "2",
                                "--repetitions", "1", "--no-floor", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         row = json.loads(done.stdout.splitlines()[-1])
         held, resident = row["weight_bytes"] + row["kv_bytes"], row["resident_bytes"]
-        print(f"{weights:10} weights {row['weight_bytes'] / 1e6:6.1f} MB, keys and values {row['kv_bytes'] / 1e6:4.1f} MB, resident {resident / 1e6:6.1f} MB = {resident / held:.3f} x", flush=True)
+        print(f"{weights:10} weights {row['weight_bytes'] / 1e6:6.1f} MB, keys and values {row['kv_bytes'] / 1e6:4.1f} MB, "
+              f"resident {resident / 1e6:6.1f} MB = {resident / held:.3f} x", flush=True)
         assert row["weight_bytes"] <= 1.02 * part * size, "weights of this format are larger than they should be"
         assert row["kv_bytes"] < 0.1 * size, "so small a context leaves little to keys and values"
         assert row["weight_bytes"] <= resident <= 1.03 * held + PROCESS, "resident memory"

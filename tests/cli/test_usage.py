@@ -26,32 +26,45 @@ def expect(code, *arguments, out="", err="", stdin=""):
     return done.stdout
 
 
+def no_long_lines(text, what):
+    if long := [line for line in text.splitlines() if len(line) > 100]:
+        problems.append(f"{what} has lines of more than 100 columns:\n  " + "\n  ".join(long))
+
+
 commands = ["serve", "generate", "score", "tokenize", "detokenize", "render", "bench", "inspect"]
 usage = expect(0, "--help", out="Usage: verbatim COMMAND")
+no_long_lines(usage, "verbatim --help")
+if expect(0, "help") != usage:
+    problems.append("verbatim help is not verbatim --help")
+expect(2, "help", "no-such-command", err="unknown command 'no-such-command'")
+expect(2, "help", "serve", "twice", err="one COMMAND")
 for command in commands:
     if f"  {command}" not in usage:
         problems.append(f"--help does not list {command}")
-    long = [line for line in expect(0, command, "--help", out=f"Usage: verbatim {command}").splitlines()[1:] if len(line) > 100]
-    if long:
-        problems.append(f"verbatim {command} --help has lines of more than 100 columns:\n  " + "\n  ".join(long))
+    text = expect(0, command, "--help", out=f"Usage: verbatim {command}")
+    no_long_lines(text, f"verbatim {command} --help")
+    if expect(0, "help", command) != text:
+        problems.append(f"verbatim help {command} is not verbatim {command} --help")
     expect(2, command, "--no-such-option", err="unknown option '--no-such-option'")
 expect(0, "--version", out="verbatim ")
 expect(2, err="Usage: verbatim COMMAND")
 expect(2, "no-such-command", err="unknown command 'no-such-command'")
 for command in ("serve", "generate", "score", "bench", "inspect"):
     expect(2, command, "--model")
-required = {"serve": "--model", "generate": "--model", "score": "--model", "tokenize": "--tokenizer", "detokenize": "--tokenizer",
-            "render": "--template", "inspect": "--model"}
+required = {"serve": "--model", "generate": "--model", "score": "--model", "render": "--template", "inspect": "--model"}
 for command, option in required.items():
     expect(2, command, err=f"{option} ")
     expect(2, command, err="is required")
     lines = [line for line in expect(0, command, "--help").splitlines() if line.startswith(f"  {option} ")]
     if len(lines) != 1 or not lines[0].endswith("(required)"):
         problems.append(f"verbatim {command} --help does not say that {option} is required")
-for command in ("bench", "generate"):   # one of two
+for command in ("bench", "generate", "tokenize", "detokenize"):   # one of two
     if " ".join(expect(0, command, "--help").split()).count(" is required)") != 2:
         problems.append(f"verbatim {command} --help does not say that one of two options is required")
 expect(2, "bench", err="exactly one of --model DIR and --random-weights CONFIG.json is needed")
+for command in ("tokenize", "detokenize"):
+    expect(2, command, err="exactly one of --model DIR and --tokenizer PATH is needed")
+    expect(2, command, "--model", "x", "--tokenizer", "y", err="exactly one of --model DIR and --tokenizer PATH is needed")
 expect(2, "generate", "--model", "/nonexistent", err="exactly one of --prompt TEXT (not empty) and --messages FILE is needed")
 expect(2, "generate", "--model", "/nonexistent", "--prompt", "x", "--max-tokens", "many", err="expected an integer")
 for option, value, wrong in (("--temperature", "-0.5", "expected a value from 0 to 2"), ("--temperature", "2.5", "expected a value from 0 to 2"),

@@ -82,7 +82,8 @@ def over_budget(kernels):
         row, budget, exactly = found
         met.add(row)
         if used > budget or (exactly and used != budget):
-            problems.append(f"{name} has {used} registers, {'not' if exactly else 'above'} the {budget} of {BUDGETS[row][2]} blocks of {BUDGETS[row][1]} threads side by side")
+            problems.append(f"{name} has {used} registers, {'not' if exactly else 'above'} the {budget} of {BUDGETS[row][2]} blocks of "
+                            f"{BUDGETS[row][1]} threads side by side")
     return problems, met
 
 

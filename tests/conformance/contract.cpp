@@ -38,7 +38,8 @@ template <class P> std::uint64_t bits_of(char const* architecture, char const* t
   r.max_tokens = 60;
   r.count = 3;
   r.ignore_eos = true;
-  r.sampling = {.temperature = 0.9f, .top_p = 0.95f, .top_k = 100, .min_p = 0.001f, .repetition_penalty = 1.1f, .presence_penalty = 0.1f, .frequency_penalty = 0.1f, .seed = 3};
+  r.sampling = {.temperature = 0.9f, .top_p = 0.95f, .top_k = 100, .min_p = 0.001f, .repetition_penalty = 1.1f, .presence_penalty = 0.1f,
+                .frequency_penalty = 0.1f, .seed = 3};
   for (auto const& c : verbatim::generate(engine, r)) {
     for (auto id : c.ids) h = verbatim::digest_of({std::uint64_t(id)}, h);
     h = fold(h, c.logprobs);
@@ -59,7 +60,8 @@ TEST_CASE("contract: bits change only with a revision, and revisions change the 
     CAPTURE(architecture, type);
     REQUIRE(row < std::size(table));
     recorded const& r = table[row++];
-    bool const same_revisions = r.kernels == t.kernels_revision && r.attention == t.attention_revision && r.linear == t.linear_revision && r.functions == t.functions_revision &&
+    bool const same_revisions = r.kernels == t.kernels_revision && r.attention == t.attention_revision && r.linear == t.linear_revision &&
+        r.functions == t.functions_revision &&
                                 r.rounding == t.rounding_revision && r.sampler == t.sampler_revision;
     INFO("the bits differ from those recorded for these revisions: raise the revision of what changed, then record the table anew");
     CHECK((!same_revisions || bits == r.bits));

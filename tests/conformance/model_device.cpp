@@ -52,7 +52,8 @@ TEST_CASE("device model: weights from the device's own memory, copied or convert
     tensors.push_back(tensors.front());   // a tied head, as state dictionaries have it
     for (auto const& t : tensors) if (t.name == "model.embed_tokens.weight") tensors.back() = t;
     tensors.back().name = "lm_head.weight";
-    auto copy_of_head = std::vector<std::byte>(static_cast<std::byte const*>(tensors.back().data), static_cast<std::byte const*>(tensors.back().data) + tensors.back().bytes());
+    auto copy_of_head = std::vector<std::byte>(static_cast<std::byte const*>(tensors.back().data),
+                                               static_cast<std::byte const*>(tensors.back().data) + tensors.back().bytes());
     tensors.back().data = copy_of_head.data();
 
     auto model = std::make_unique<loaded_model<qwen2, cuda::emulated, bf16>>(c, limits_for(all, {}), cuda::emulated::contract);

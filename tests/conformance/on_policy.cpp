@@ -26,7 +26,8 @@ TEST_CASE("on policy: sampled log-probabilities are those of a pass over the sam
     folder const model(config_of(architecture, type));
     std::deque<verbatim::engine<P>> passes;   // three of ten schedules store weights, keys and values as they are
     using verbatim::weight_format, verbatim::kv_format;
-    for (auto f : {verbatim::storage_formats{}, {weight_format::int8}, {weight_format::int4}, {weight_format::int4, kv_format::int8}, {weight_format::w4a8}, {weight_format::w4a8, kv_format::int8}, {weight_format::checkpoint, kv_format::int8}, {weight_format::checkpoint, kv_format::bf16}})
+    for (auto f : {verbatim::storage_formats{}, {weight_format::int8}, {weight_format::int4}, {weight_format::int4, kv_format::int8}, {weight_format::w4a8},
+                   {weight_format::w4a8, kv_format::int8}, {weight_format::checkpoint, kv_format::int8}, {weight_format::checkpoint, kv_format::bf16}})
       passes.emplace_back(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 8, .weights = f.weights, .kv = f.kv});
     std::mt19937 random(++seed);
     counts n;
@@ -35,8 +36,9 @@ TEST_CASE("on policy: sampled log-probabilities are those of a pass over the sam
       one_schedule<P>(random, model.path(), passes[std::size_t(std::max(0, i % 10 - 2))], n);
       REQUIRE((n.different == 0 && n.failed == 0));
     }
-    std::printf("%-8s %-8s %4d schedules: %6ld tokens of %5ld sequences, %ld different bits; %ld replayed, %ld forks, %ld cancelled, %ld preemptions, %ld tokens from prefixes\n",
-                architecture, type, how_many(), n.tokens, n.sequences, n.different, n.replayed, n.forks, n.cancelled, n.preemptions, n.hits);
+    std::printf("%-8s %-8s %4d schedules: %6ld tokens of %5ld sequences, %ld different bits; %ld replayed, %ld forks, %ld cancelled, %ld preemptions, "
+                "%ld tokens from prefixes\n", architecture, type, how_many(), n.tokens, n.sequences, n.different, n.replayed, n.forks, n.cancelled,
+                n.preemptions, n.hits);
     CHECK((n.replayed > 0 && n.forks > 0 && n.cancelled > 0 && n.preemptions > 0 && n.hits > 0));
   };
   for_each(check);

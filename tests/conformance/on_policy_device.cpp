@@ -18,8 +18,8 @@ template <class P> counts check(char const* type, int count, std::uint32_t seed)
     one_schedule<P>(random, model.path(), pass, n, {.shortest = 40, .span = 50, .requests = 9, .tokens = 18, .batch = 8, .step = 48});
     REQUIRE((n.different == 0 && n.failed == 0));
   }
-  std::printf("%s on %s: %d schedules, %ld tokens of %ld sequences, %ld different bits; %ld replayed, %ld forks, %ld cancelled, %ld preemptions, %ld tokens from prefixes\n",
-              type, P::device::name, count, n.tokens, n.sequences, n.different, n.replayed, n.forks, n.cancelled, n.preemptions, n.hits);
+  std::printf("%s on %s: %d schedules, %ld tokens of %ld sequences, %ld different bits; %ld replayed, %ld forks, %ld cancelled, %ld preemptions, "
+              "%ld tokens from prefixes\n", type, P::device::name, count, n.tokens, n.sequences, n.different, n.replayed, n.forks, n.cancelled, n.preemptions, n.hits);
   return n;
 }
 

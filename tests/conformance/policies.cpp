@@ -45,7 +45,8 @@ TEST_CASE("policies: other attention, products and cache, the same bits and dige
     CAPTURE(architecture);
     folder const model(config_of(architecture, "bfloat16"));
     for (auto kv : {verbatim::kv_format::activations, verbatim::kv_format::int8}) {
-      verbatim::engine_config const config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 40, .step_tokens = 200, .kv = kv, .pin_threads = true};
+      verbatim::engine_config const config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 40, .step_tokens = 200, .kv = kv,
+                                           .pin_threads = true};
       verbatim::engine<examples::llama_bf16> standard(config);
       verbatim::engine<test_engines::other_llama> other(config);
       auto const expected = bits_of(standard);

@@ -57,7 +57,8 @@ inline std::string config_of(std::string const& architecture, std::string const&
     return "{" + dtype + common + R"("architectures":[")" + name + R"("],"model_type":")" + kind + "\"," + more + "}";
   };
   if (architecture == "llama")
-    return named("llama", "LlamaForCausalLM", R"("rope_theta":500000.0,"rope_scaling":{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":128},)" + tied);
+    return named("llama", "LlamaForCausalLM", R"("rope_theta":500000.0,"rope_scaling":{"rope_type":"llama3","factor":8.0,)"
+                                              R"("low_freq_factor":1.0,"high_freq_factor":4.0,"original_max_position_embeddings":128},)" + tied);
   if (architecture == "mistral") return named("mistral", "MistralForCausalLM", R"("sliding_window":100,"rope_theta":10000.0,)" + tied);
   if (architecture == "qwen2") return named("qwen2", "Qwen2ForCausalLM", R"("rope_theta":1000000.0,"tie_word_embeddings":true)");
   return named("qwen3", "Qwen3ForCausalLM", R"("rope_theta":1000000.0,"tie_word_embeddings":true)");

@@ -89,7 +89,8 @@ template <class P> void one_schedule(std::mt19937& random, std::filesystem::path
   std::size_t const page_bytes = pass.resources().kv_bytes / std::size_t(pass.resources().kv_pages);
   int const longest = size.shortest + below(random, size.span);
   verbatim::engine_config config{.checkpoint = model, .random_weights = true, .threads = 1 + below(random, 2),
-                                 .max_batch = 1 + below(random, size.batch), .step_tokens = 1 + below(random, size.step), .chunk_tokens = below(random, 3) ? 1 + below(random, size.step) : 0};
+                                 .max_batch = 1 + below(random, size.batch), .step_tokens = 1 + below(random, size.step),
+                                 .chunk_tokens = below(random, 3) ? 1 + below(random, size.step) : 0};
   config.weights = pass.resources().formats.weights;
   config.kv = pass.resources().formats.kv;
   config.context = std::min(context, longest + 2 * size.tokens + 20);
@@ -109,7 +110,8 @@ template <class P> void one_schedule(std::mt19937& random, std::filesystem::path
     tickets.push_back(engine.submit(r, [&out, &n](verbatim::event const& e) {
       heard& h = out[std::size_t(e.index)];
       if (e.what == verbatim::event::kind::token) h.ids.push_back(e.sample.id), h.logprobs.push_back(std::bit_cast<std::uint32_t>(e.sample.logprob));
-      if (e.what == verbatim::event::kind::finished) n.failed += e.finish == verbatim::finish_reason::error, h.finished = true, h.cancelled = e.finish == verbatim::finish_reason::cancelled;
+      if (e.what == verbatim::event::kind::finished)
+        n.failed += e.finish == verbatim::finish_reason::error, h.finished = true, h.cancelled = e.finish == verbatim::finish_reason::cancelled;
     }));
     for (int steps = below(random, 8); steps > 0; --steps) engine.poll();
     if (below(random, 6) == 0) tickets[std::size_t(below(random, int(tickets.size())))].cancel();

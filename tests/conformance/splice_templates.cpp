@@ -51,7 +51,8 @@ struct tokens {
 };
 
 std::vector<std::string> special_words(std::string const& source) {
-  std::set<std::string> found{"</s>", "<seed:eos>", "<SPECIAL_12>", "[e~[", "[/INST]", "<end_of_sentence>", "<beginning_of_sentence>", "<s>", "<end_of_turn>", "<start_of_turn>", "<turn|>", "<|turn>", "[e~[", "<|im_end|>"};
+  std::set<std::string> found{"</s>", "<seed:eos>", "<SPECIAL_12>", "[e~[", "[/INST]", "<end_of_sentence>", "<beginning_of_sentence>", "<s>", "<end_of_turn>",
+                              "<start_of_turn>", "<turn|>", "<|turn>", "[e~[", "<|im_end|>"};
   for (std::size_t at = 0; (at = source.find('<', at)) != source.npos; ++at) {   // <|word|>, <｜word｜>
     std::size_t const end = source.find('>', at);
     std::string const word = source.substr(at, end == source.npos ? 0 : end - at + 1);
@@ -105,7 +106,9 @@ class rollout {
     std::vector<token> seen;
     for (int turn = 0; turn < 4; ++turn) {
       json body{{"messages", messages}};
-      if (tools) body["tools"] = {{{"type", "function"}, {"function", {{"name", "look_up"}, {"description", "d"}, {"parameters", {{"type", "object"}, {"properties", {{"q", {{"type", "string"}}}}}}}}}}};
+      if (tools)
+        body["tools"] = {{{"type", "function"}, {"function", {{"name", "look_up"}, {"description", "d"},
+                                                              {"parameters", {{"type", "object"}, {"properties", {{"q", {{"type", "string"}}}}}}}}}}};
       auto const prompt = prompt_of(body, n);
       if (prompt.empty()) return;
       REQUIRE(prompt.size() >= seen.size());
@@ -120,7 +123,8 @@ class rollout {
       seen = prompt;
       seen.insert(seen.end(), sampled.begin(), sampled.end());
       messages.push_back(answer);
-      if (answer.contains("tool_calls")) messages.push_back({{"role", "tool"}, {"tool_call_id", "call_abcdef012"}, {"name", "look_up"}, {"content", name_of(turn + 1) + words()}});
+      if (answer.contains("tool_calls"))
+        messages.push_back({{"role", "tool"}, {"tool_call_id", "call_abcdef012"}, {"name", "look_up"}, {"content", name_of(turn + 1) + words()}});
       else messages.push_back({{"role", "user"}, {"content", name_of(turn + 1) + words()}});
     }
   }
@@ -139,7 +143,9 @@ class rollout {
   json answer_to(bool tools, bool reasons) {
     json m{{"role", "assistant"}, {"content", words()}};
     if (reasons && below(2)) m["reasoning"] = m["reasoning_content"] = words();
-    if (tools && below(2)) m["tool_calls"] = {{{"id", "call_abcdef012"}, {"type", "function"}, {"function", {{"name", "look_up"}, {"arguments", below(4) ? "{\"q\":  \"" + words() + "\"}" : "{\"q\": 1"}}}}};
+    if (tools && below(2))
+      m["tool_calls"] = {{{"id", "call_abcdef012"}, {"type", "function"},
+                          {"function", {{"name", "look_up"}, {"arguments", below(4) ? "{\"q\":  \"" + words() + "\"}" : "{\"q\": 1"}}}}};
     return m;
   }
   /// Some ids for an answer, as a model would have sampled them: letters one by one, and an end, or another, or none.

@@ -51,7 +51,8 @@ bpe with_marks(std::string const& name) {
 /// What the tables of transformers.js were made with: clean_up_tokenization_spaces.
 std::string cleaned(std::string text) {
   using pair = std::array<std::string_view, 2>;
-  for (auto [what, with] : {pair{" .", "."}, pair{" ?", "?"}, pair{" !", "!"}, pair{" ,", ","}, pair{" ' ", "'"}, pair{" n't", "n't"}, pair{" 'm", "'m"}, pair{" 's", "'s"}, pair{" 've", "'ve"}, pair{" 're", "'re"}})
+  for (auto [what, with] : {pair{" .", "."}, pair{" ?", "?"}, pair{" !", "!"}, pair{" ,", ","}, pair{" ' ", "'"}, pair{" n't", "n't"}, pair{" 'm", "'m"},
+                            pair{" 's", "'s"}, pair{" 've", "'ve"}, pair{" 're", "'re"}})
     for (std::size_t at; (at = text.find(what)) != text.npos;) text.replace(at, what.size(), with);
   return text;
 }
@@ -120,7 +121,8 @@ TEST_CASE("bpe: encodings of llama.cpp's test files") {
   auto const folder = testdata() / "encodings/llama.cpp";
   if (!fs::exists(folder)) return skip("no encodings in the test data");
   using pair = std::array<char const*, 2>;
-  for (auto [file, name] : {pair{"gpt-2", "gpt2"}, pair{"qwen2", "qwen2.5"}, pair{"qwen35", "qwen2.5"}, pair{"falcon", "falcon"}, pair{"phi-3", "phi-3-mini"}, pair{"roberta-bpe", "roberta-base"}}) {
+  for (auto [file, name] : {pair{"gpt-2", "gpt2"}, pair{"qwen2", "qwen2.5"}, pair{"qwen35", "qwen2.5"}, pair{"falcon", "falcon"}, pair{"phi-3", "phi-3-mini"},
+                            pair{"roberta-bpe", "roberta-base"}}) {
     auto const path = folder / (std::string("ggml-vocab-") + file + ".gguf.inp");
     if (!fs::exists(path) || !fs::exists(testdata() / "tokenizers" / name)) continue;
     bpe const t = std::string_view(file) == "qwen35" ? with_marks(name) : load(name);
@@ -151,7 +153,8 @@ TEST_CASE("bpe: encodings of the tests of transformers.js") {
   auto const folder = testdata() / "encodings/transformers.js";
   if (!fs::exists(folder)) return skip("no encodings in the test data");
   using pair = std::array<char const*, 2>;
-  for (auto [file, name] : {pair{"Xenova__gpt2", "gpt2"}, pair{"openai-community__gpt2", "gpt2"}, pair{"Xenova__Qwen1.5-0.5B-Chat", "qwen2.5"}, pair{"tiiuae__falcon-7b", "falcon"}, pair{"Xenova__gpt-4o", "gpt-oss"}}) {
+  for (auto [file, name] : {pair{"Xenova__gpt2", "gpt2"}, pair{"openai-community__gpt2", "gpt2"}, pair{"Xenova__Qwen1.5-0.5B-Chat", "qwen2.5"},
+                            pair{"tiiuae__falcon-7b", "falcon"}, pair{"Xenova__gpt-4o", "gpt-oss"}}) {
     auto const path = folder / (std::string(file) + ".json");
     if (!fs::exists(path) || !fs::exists(testdata() / "tokenizers" / name)) continue;
     bpe const t = load(name);

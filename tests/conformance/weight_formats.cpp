@@ -92,7 +92,8 @@ TEST_CASE("weight formats: w4a8 has the weights of int4 and sums of its own, bef
     folder const model(config_of(architecture, type));
     CAPTURE(architecture, type);
     auto const make = [&](weight_format format) {
-      return std::make_unique<verbatim::engine<P>>(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 16, .step_tokens = 70, .weights = format});
+      return std::make_unique<verbatim::engine<P>>(verbatim::engine_config{.checkpoint = model.path(), .random_weights = true, .threads = 2, .max_batch = 16,
+                                                                           .step_tokens = 70, .weights = format});
     };
     auto const four = make(weight_format::int4), integers = make(weight_format::w4a8);
     CHECK(four->resources().weight_bytes == integers->resources().weight_bytes);

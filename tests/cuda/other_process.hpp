@@ -44,7 +44,8 @@ struct child : pipes {
     int up[2], down[2];
     REQUIRE((::pipe(up) == 0 && ::pipe(down) == 0));
     // Other threads of this process may hold locks (malloc's, getenv's) for ever in a copy of it: all is made before.
-    std::string const set[2] = {pipes_variable + ("=" + std::to_string(up[1])) + " " + std::to_string(down[0]), devices_variable + ("=" + std::string(devices ? devices : ""))};
+    std::string const set[2] = {pipes_variable + ("=" + std::to_string(up[1])) + " " + std::to_string(down[0]),
+                                devices_variable + ("=" + std::string(devices ? devices : ""))};
     std::vector<char const*> environment{set[0].c_str()};
     if (devices) environment.push_back(set[1].c_str());
     for (char** v = environ; *v; ++v)

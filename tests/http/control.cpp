@@ -117,7 +117,8 @@ TEST_CASE("control: a body that is cut off, chunked, too long or of a lying leng
   std::string const good = weights_named("good");
   {
     client c(server.port());
-    c.send("POST /update_weights HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-safetensors\r\nContent-Length: " + std::to_string(good.size()) + "\r\n\r\n" + good.substr(0, good.size() - 1));
+    c.send("POST /update_weights HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-safetensors\r\nContent-Length: " + std::to_string(good.size()) +
+           "\r\n\r\n" + good.substr(0, good.size() - 1));
     std::this_thread::sleep_for(50ms);
     c.close();
   }
@@ -147,7 +148,8 @@ TEST_CASE("control: one refit at a time") {
   server.engine().hold_orders(true);
   client a(server.port()), b(server.port());
   std::string const good = weights_named("good");
-  a.send("POST /update_weights HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: " + std::to_string(good.size()) + "\r\n\r\n" + good);
+  a.send("POST /update_weights HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: " + std::to_string(good.size()) +
+         "\r\n\r\n" + good);
   std::this_thread::sleep_for(100ms);
   auto const second = put_weights(b, good);
   CHECK(second.status == 409);   // before its body is read
@@ -260,7 +262,8 @@ TEST_CASE("control: aborts give what there is, by id and all, queued, running an
   fake::server server({}, 4096, 2);   // two run, the others are queued
   client steer(server.port());
   auto const ask = [&](client& c, std::string const& id, std::string const& more = "") {
-    c.send(client::request("POST", chat, say("[slow]", ",\"max_tokens\":4000,\"ignore_eos\":true,\"logprobs\":true,\"return_token_ids\":true" + more), "X-Request-Id: " + id + "\r\n"));
+    c.send(client::request("POST", chat, say("[slow]", ",\"max_tokens\":4000,\"ignore_eos\":true,\"logprobs\":true,\"return_token_ids\":true" + more),
+                           "X-Request-Id: " + id + "\r\n"));
     for (int i = 0; i < 200 && server.stats().running + server.stats().waiting == 0; ++i) std::this_thread::sleep_for(1ms);
     std::this_thread::sleep_for(60ms);
   };
@@ -310,7 +313,8 @@ TEST_CASE("control: answers say which weights sampled what, and what was given")
   CHECK(streamed.has("\"weight_versions\":" + verbatim::dump_json(choice["weight_versions"])));
   CHECK(streamed.has("\"forced_tokens\":[[0,2]]"));
   CHECK(!c.post(chat, say("[say:abcdef]", ",\"return_weight_versions\":false")).has("weight_versions"));
-  auto const plain = parse_json(c.post("/v1/completions", "{\"prompt\":\"[say:xyz]\",\"forced_token_ids\":[104,105,106],\"logprobs\":0,\"logprobs_mode\":\"both\"}").body)["choices"][0];
+  auto const plain = parse_json(c.post("/v1/completions",
+                                       "{\"prompt\":\"[say:xyz]\",\"forced_token_ids\":[104,105,106],\"logprobs\":0,\"logprobs_mode\":\"both\"}").body)["choices"][0];
   CHECK(plain["logprobs"]["tokens"].size() == 3);   // without max_tokens, what is given
   CHECK(plain["logprobs"]["raw_token_logprobs"].size() == 3);
   CHECK(plain["forced_tokens"] == json::array({{0, 3}}));

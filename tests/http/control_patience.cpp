@@ -196,11 +196,13 @@ TEST_CASE("control/patience: aborts by the beginning of an id, by the client's i
   CHECK(steer.post("/abort_request", "{\"rid\":\"group-70\"}").status == 200);
   CHECK(server.calm());
   client both(server.port());
-  both.send(client::request("POST", "/v1/chat/completions", fake::say("[slow]", ",\"max_tokens\":4000,\"ignore_eos\":true,\"request_id\":\"in-body\""), "X-Request-Id: in-header\r\n"));
+  both.send(client::request("POST", "/v1/chat/completions", fake::say("[slow]", ",\"max_tokens\":4000,\"ignore_eos\":true,\"request_id\":\"in-body\""),
+                            "X-Request-Id: in-header\r\n"));
   REQUIRE(running(1));
   CHECK(aborted("{\"request_ids\":[\"in-body\"]}") == 1);
   CHECK(server.calm());
-  both.send(client::request("POST", "/v1/chat/completions", fake::say("[slow]", ",\"max_tokens\":4000,\"ignore_eos\":true,\"request_id\":\"one-name\",\"rid\":\"two-names\"")));
+  both.send(client::request("POST", "/v1/chat/completions",
+                            fake::say("[slow]", ",\"max_tokens\":4000,\"ignore_eos\":true,\"request_id\":\"one-name\",\"rid\":\"two-names\"")));
   REQUIRE(running(1));
   CHECK(aborted("{\"request_ids\":[\"two-names\"]}") == 1);
   CHECK(server.calm());
@@ -213,7 +215,8 @@ TEST_CASE("control/patience: digits as booleans in a query, numbers as versions"
     c.send("POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
     return c.receive().status;
   };
-  for (auto const* path : {"/pause?clear_cache=0", "/resume", "/pause?clear_cache=1&mode=keep", "/resume", "/reset_prefix_cache?reset_running_requests=1", "/reset_prefix_cache?reset_running_requests=False"})
+  for (auto const* path : {"/pause?clear_cache=0", "/resume", "/pause?clear_cache=1&mode=keep", "/resume", "/reset_prefix_cache?reset_running_requests=1",
+                           "/reset_prefix_cache?reset_running_requests=False"})
     CHECK(post(path) == 200);
   CHECK(post("/reset_prefix_cache?reset_running_requests=2") == 422);
   CHECK(c.post("/update_weight_version", "{\"new_version\":17}").status == 200);

@@ -270,7 +270,9 @@ class engine {
     bool const over = s.script.empty() || (at >= s.script.size() && !ask.ignore_eos && int(at) >= ask.sampling.min_tokens);
     bool const given = at < ask.forced.size();
     token const id = given ? ask.forced[at] : over ? end_turn : s.script[at % s.script.size()];
-    bool const stop = given ? at + 1 == ask.forced.size() && !ask.ignore_eos && id == end_turn : over || (int(at) >= ask.sampling.min_tokens && std::find(ask.stop_token_ids.begin(), ask.stop_token_ids.end(), id) != ask.stop_token_ids.end());
+    bool const stop = given ? at + 1 == ask.forced.size() && !ask.ignore_eos && id == end_turn
+                            : over || (int(at) >= ask.sampling.min_tokens &&
+                                       std::find(ask.stop_token_ids.begin(), ask.stop_token_ids.end(), id) != ask.stop_token_ids.end());
     s.out.push_back(id);
     std::string piece, shown;
     if (id < 256 ? !stop : !ask.skip_special_tokens) s.bytes.push(text_.token_bytes(id), piece);
@@ -293,7 +295,8 @@ class engine {
     e.what = event::kind::finished, e.index = s.index, e.finish = why, e.stop_token = stop, e.stop_text = stop_string;
     e.error = error, e.text = rest, e.prompt_tokens = int(s.from->ask.prompt.size());
     s.done = true;
-    (why == finish_reason::stop ? stats_.finished_stop : why == finish_reason::length ? stats_.finished_length : why == finish_reason::cancelled ? stats_.finished_cancelled : stats_.finished_error)++;
+    (why == finish_reason::stop ? stats_.finished_stop : why == finish_reason::length ? stats_.finished_length
+                                                     : why == finish_reason::cancelled ? stats_.finished_cancelled : stats_.finished_error)++;
     s.from->sink(e);
     for (auto& [from, left] : open_)
       if (from == s.from && --left == 0) jobs_.finished();

@@ -84,7 +84,8 @@ TEST_CASE("transport/http: what is not HTTP gets 4xx and an end") {
            "\r\n\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
   };
   fake::server server(quick());
-  for (std::string const& bytes : {std::string("GARBAGE\r\n\r\n"), std::string("GET / HTTP/9.9\r\n\r\n"), std::string("\0\1\2\3\r\n\r\n", 8), std::string(1000, '\xff') + "\r\n\r\n",
+  for (std::string const& bytes : {std::string("GARBAGE\r\n\r\n"), std::string("GET / HTTP/9.9\r\n\r\n"), std::string("\0\1\2\3\r\n\r\n", 8),
+                                   std::string(1000, '\xff') + "\r\n\r\n",
                                    std::string("GET /health HTTP/1.1\r\nBad Header: x\r\n\r\n"),
                                    std::string("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n"),
                                    std::string("POST /tokenize HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello"),
@@ -146,7 +147,8 @@ TEST_CASE("transport/http: a client that goes away cancels its request, queued o
     std::vector<std::unique_ptr<client>> leaving;
     for (int i = 0; i < 8; ++i) {
       leaving.push_back(std::make_unique<client>(server.port()));
-      leaving.back()->send(client::request("POST", chat, say("[slow]leave", std::string(",\"max_tokens\":4000,\"ignore_eos\":true") + (streamed ? ",\"stream\":true" : ""))));
+      leaving.back()->send(client::request("POST", chat,
+                                           say("[slow]leave", std::string(",\"max_tokens\":4000,\"ignore_eos\":true") + (streamed ? ",\"stream\":true" : ""))));
     }
     std::this_thread::sleep_for(100ms);
     CHECK(server.unfinished() == 9);
@@ -197,7 +199,8 @@ TEST_CASE("transport/http: a chunked body holds room for what it is, not for wha
     waiting.push_back(std::make_unique<client>(server.port()));
     char size[16];
     std::snprintf(size, sizeof size, "%zx", body.size());
-    waiting.back()->send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(size) +
+    waiting.back()->send("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" +
+                         std::string(size) +
                          "\r\n" + body + "\r\n0\r\n\r\n");
     CHECK(waiting.back()->some().find("200 OK") != std::string::npos);
   }

@@ -23,7 +23,8 @@ def messages_and_templates():
 
 @test
 def tools():
-    tool = {"type": "function", "function": {"name": "look_up", "description": "Looks up.", "parameters": {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}}}
+    tool = {"type": "function", "function": {"name": "look_up", "description": "Looks up.",
+                                             "parameters": {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}}}
     plain = http.post(root + "/tokenize", json=user("x")).json()["count"]
     shown = http.post(root + "/tokenize", json=user("x", tools=[tool])).json()["count"]
     assert shown > plain, "tools are rendered"

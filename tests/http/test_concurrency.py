@@ -12,7 +12,8 @@ from running import BIN, MODEL, server, skip  # noqa: E402
 # 4.5 MiB of KV memory (56 pages) hold about a quarter of the tokens that 64 requests of this kind would like to keep.
 servers = [("scripted engine", [BIN / "fake_server", "0"], [])]
 if (MODEL / "model.safetensors").exists():
-    servers.append(("bundled model", [BIN / "verbatim", "serve", "--model", MODEL, "--port", "0", "--max-batch", "64", "--kv-memory", "0.0044"], ["--rounds", "2", "--max-tokens", "250"]))
+    servers.append(("bundled model", [BIN / "verbatim", "serve", "--model", MODEL, "--port", "0", "--max-batch", "64", "--kv-memory", "0.0044"],
+                    ["--rounds", "2", "--max-tokens", "250"]))
 else:
     skip("the bundled model is not here: its server was not tried with many clients")
 failed = 0

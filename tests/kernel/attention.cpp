@@ -55,7 +55,9 @@ template <class T> struct problem {
   step s{};
 };
 
-template <class T> bool same(std::vector<T> const& a, std::vector<T> const& b) { return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0; }
+template <class T> bool same(std::vector<T> const& a, std::vector<T> const& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
 
 template <class Isa, class T> void check() {
   if constexpr (compiled_for<Isa>)

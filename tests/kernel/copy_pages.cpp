@@ -21,7 +21,8 @@ template <class T> struct pages_of_layers {
   void copy_one_by_one(std::vector<page_pair> const& list) {
     for (auto [from, to] : list)
       for (int piece = 0; piece < pieces; ++piece)
-        for (std::size_t i = 0; i < elements; ++i) kv[(std::size_t(piece * pages) + std::size_t(to)) * elements + i] = kv[(std::size_t(piece * pages) + std::size_t(from)) * elements + i];
+        for (std::size_t i = 0; i < elements; ++i)
+          kv[(std::size_t(piece * pages) + std::size_t(to)) * elements + i] = kv[(std::size_t(piece * pages) + std::size_t(from)) * elements + i];
   }
   /// As the backend does; gives the number of launches.
   int copy_together(std::vector<page_pair> const& list, std::uint64_t order) {

@@ -167,7 +167,8 @@ TEST_CASE("parts that alternate come back from tiles") {
 TEST_CASE("a merge that norms is a merge and a norm") {
   if (!can_launch()) return;
   for (auto [rows, width, leaves, groups] : {std::tuple{1, 72, 2, 1}, {11, 264, 3, 2}, {3, 2056, 1, 1}, {2, 128, 5, 0}}) {
-    auto partial = sums_of_leaves(leaves, std::size_t(rows * width)), norm = random_values<float>(std::size_t(width), 2), bias = random_values<float>(std::size_t(width), 3);
+    auto partial = sums_of_leaves(leaves, std::size_t(rows * width)), norm = random_values<float>(std::size_t(width), 2),
+         bias = random_values<float>(std::size_t(width), 3);
     auto x = random_values<bf16>(std::size_t(rows * width), 4), y = x;
     std::size_t const size = groups > 0 ? sm90::activation_elements(groups, width) : x.size;
     memory<bf16> fused(size, untouched), separate(size, untouched);

@@ -37,7 +37,8 @@ sampling_row job_of(wanted_row const& w) {
   if (w.scores) return {.wanted = sampling_row::what::score, .target = w.target};
   sampling_params const& p = w.params;
   return {.wanted = sampling_row::what::sample, .target = w.target, .temperature = temperature::prepare(p, {}).value, .top_k = top_k::prepare(p, {}).k,
-          .top_p = top_p::prepare(p, {}).p, .min_ratio = min_p::prepare(p, {}).log_ratio, .noise = p.temperature > 0 && !w.is_greedy, .position = w.position, .seed = p.seed, .raw = w.raw};
+          .top_p = top_p::prepare(p, {}).p, .min_ratio = min_p::prepare(p, {}).log_ratio, .noise = p.temperature > 0 && !w.is_greedy, .position = w.position,
+          .seed = p.seed, .raw = w.raw};
 }
 
 bool same(sampled const& a, token id, float logprob, int rank) {

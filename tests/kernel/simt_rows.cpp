@@ -68,7 +68,8 @@ template <class T> void check_norm(int width, float bound) {
       double const exact = double(w[std::size_t(i)]) * double(to_float(x[std::size_t(r * stride + i)])) / std::sqrt(squares / width + 1e-6);
       worst = std::max(worst, std::abs(exact - double(to_float(y[std::size_t(r * stride + i)]))) / (std::abs(exact) + 1e-30));
     }
-    launch(rms_norm_params<T>{{x.data() + r * stride, std::size_t(width)}, w, {alone.data() + r * stride, std::size_t(width)}, 1, width, stride, 1e-6f}, std::uint64_t(r + 1));
+    launch(rms_norm_params<T>{{x.data() + r * stride, std::size_t(width)}, w, {alone.data() + r * stride, std::size_t(width)}, 1, width, stride, 1e-6f},
+           std::uint64_t(r + 1));
   }
   INFO("width " << width << ", worst relative error " << worst);
   CHECK(worst <= double(bound));

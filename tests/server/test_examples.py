@@ -58,7 +58,8 @@ if on_gpu.wait(60) != (0 if "serving" in line else 1) or not line:
 
 for name in ("generate", "custom_sampler", "minimal_server"):   # compiled for GPUs; where there is one, tests/cuda has what they are made of
     if (BIN / f"{name}_gpu").exists() and "serving" not in line:
-        done = subprocess.run([BIN / f"{name}_gpu", MODEL, *([PROMPT] if name != "minimal_server" else [])], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run([BIN / f"{name}_gpu", MODEL, *([PROMPT] if name != "minimal_server" else [])], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=60)
         if done.returncode == 0 or "verbatim.device" not in done.stderr:
             sys.exit(f"{name}_gpu without a GPU: exit code {done.returncode}\n{done.stderr}")
 

@@ -40,8 +40,9 @@ with tempfile.TemporaryDirectory() as folder:
     peer.write_text(f'#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" = --port ] && port=$2; shift; done\nexec "{BIN / "verbatim"}" serve --model "{MODEL}" --port "$port"\n')
     peer.chmod(0o755)
     record, picture = folder / "record.jsonl", folder / "out.svg"
-    done = subprocess.run([sys.executable, ROOT / "benchmarks/peers/llama_server.py", "--llama", folder, "--gguf", folder / "tiny.gguf", "--model", MODEL, "--verbatim", BIN / "verbatim",
-                           "--clients", "2", "--requests", "2", "--tokens", "5", "--words", "5", "--rounds", "2", "--json", record], stdout=subprocess.PIPE, text=True, timeout=300)
+    done = subprocess.run([sys.executable, ROOT / "benchmarks/peers/llama_server.py", "--llama", folder, "--gguf", folder / "tiny.gguf", "--model", MODEL,
+                           "--verbatim", BIN / "verbatim", "--clients", "2", "--requests", "2", "--tokens", "5", "--words", "5", "--rounds", "2",
+                           "--json", record], stdout=subprocess.PIPE, text=True, timeout=300)
     print(done.stdout)
     assert done.returncode == 0
     rows = [json.loads(line) for line in record.read_text().splitlines()]

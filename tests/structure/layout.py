@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what the compiler does not: the one-way order of folders, the shape of headers, and words that do not belong.
+"""Checks what the compiler does not: the one-way order of folders, the shape of headers and sources, and words that do not belong.
 
 A folder of include/verbatim depends only on those before it in ORDER; folders of one group do not include one another.
 """
@@ -14,6 +14,8 @@ ORDER = [["core"], ["numerics"], ["simt"], ["kernel"], ["backend"], ["model", "c
 RANK = {folder: rank for rank, group in enumerate(ORDER) for folder in group}
 MAX_LINES = 400
 MAX_OPENING = 10
+MAX_COLUMNS = 170  # of sources
+SOURCE_CODE = {".hpp", ".cpp", ".cuh", ".cu", ".py", ".cmake", ".sh", ""}
 SOURCES = {".hpp", ".cpp", ".cuh", ".cu", ".py", ".cmake", ".sh", ".md", ".txt", ".json", ""}
 SKIPPED_FOLDERS = {"build", ".git", ".venv", "corpus", "fixtures", "models", "records", "__pycache__"}
 # Split so that this file passes its own check.
@@ -84,6 +86,8 @@ def check_files(problems):
         if path.suffix in (".hpp", ".cpp", ".cuh", ".cu", ".py") and lines > MAX_LINES:
             problems.append(f"{path}: {lines} lines; at most {MAX_LINES}")
         for number, line in enumerate(text.splitlines(), 1):
+            if path.suffix in SOURCE_CODE and len(line) > MAX_COLUMNS:
+                problems.append(f"{path}:{number}: {len(line)} columns; at most {MAX_COLUMNS}")
             for pattern in FORBIDDEN:
                 if pattern.search(line):
                     problems.append(f"{path}:{number}: '{pattern.search(line)[0]}' does not belong in the project")

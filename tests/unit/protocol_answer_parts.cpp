@@ -22,7 +22,8 @@ struct bench {
   chat_template chat;
   service<fake::text, chat_template> api;
 
-  explicit bench(std::string source = "</think><tool_call>", service_options o = {}) : chat{{}, std::move(source)}, api(engine.text(), &chat, engine.jobs(), card(), std::move(o)) {}
+  explicit bench(std::string source = "</think><tool_call>", service_options o = {})
+      : chat{{}, std::move(source)}, api(engine.text(), &chat, engine.jobs(), card(), std::move(o)) {}
   static model_card card() {
     model_card c;
     c.context = 4096;
@@ -51,8 +52,10 @@ bool calls(json const& choice) { return choice["message"].contains("tool_calls")
 
 TEST_CASE("protocol/openai/parsers: the template decides, unless an option does") {
   struct row { char const* source; reasoning_format reasoning; tool_format tools; bool thinks, calls; };
-  for (row const& r : {row{"", {}, {}, false, false}, row{"</think>", {}, {}, true, false}, row{"<tool_call>", {}, {}, false, true}, row{"</think><tool_call>", {}, {}, true, true},
-                       row{"", reasoning_format::think, tool_format::hermes, true, true}, row{"</think><tool_call>", reasoning_format::none, tool_format::none, false, false}}) {
+  for (row const& r : {row{"", {}, {}, false, false}, row{"</think>", {}, {}, true, false}, row{"<tool_call>", {}, {}, false, true},
+                       row{"</think><tool_call>", {}, {}, true, true},
+                       row{"", reasoning_format::think, tool_format::hermes, true, true},
+                       row{"</think><tool_call>", reasoning_format::none, tool_format::none, false, false}}) {
     INFO(r.source);
     bench b(r.source, {.reasoning_parser = r.reasoning, .tool_parser = r.tools});
     json const c = b.choice(text, tools);

@@ -47,7 +47,8 @@ TEST_CASE("protocol/openai/messages: a message of very many fields is refused in
 TEST_CASE("protocol/openai/messages: arguments of a tool call are bounded as values, not only as text") {
   std::string array = "[0";
   for (int i = 0; i < 1'000'001; ++i) array += ",0";
-  std::string const body = "{\"messages\":[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":" +
+  std::string const body = "{\"messages\":[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"c\",\"type\":\"function\","
+                           "\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"a\\\":" +
                            array + "]}\"}}]}]}";
   auto const r = post("/v1/chat/completions", body);
   CHECK(r.head.status == 422);

@@ -68,8 +68,10 @@ TEST_CASE("protocol/openai/service: bodies that are not a JSON object") {
   bench b;
   std::string deep = "{\"a\":";
   for (int i = 0; i < 100'000; ++i) deep += "[";
-  for (std::string const& body : {std::string(), std::string("{"), std::string("[]"), std::string("null"), std::string("3"), std::string("\"x\""), std::string("{\"a\":1,}"),
-                                  std::string("{\"a\":\"\xff\"}"), std::string("{\"a\":NaN}"), std::string("{\"a\":1e999}"), std::string("{} {}"), std::string("{\"a\":\"\\ud800\"}"), deep,
+  for (std::string const& body : {std::string(), std::string("{"), std::string("[]"), std::string("null"), std::string("3"), std::string("\"x\""),
+                                  std::string("{\"a\":1,}"),
+                                  std::string("{\"a\":\"\xff\"}"), std::string("{\"a\":NaN}"), std::string("{\"a\":1e999}"), std::string("{} {}"),
+                                  std::string("{\"a\":\"\\ud800\"}"), deep,
                                   std::string("\0", 1), hello().substr(0, 30)})
     for (auto path : {chat_path, "/v1/completions", "/tokenize", "/detokenize"}) CHECK(b.status(path, body) == 400);
   std::string wide = "{";
@@ -79,12 +81,17 @@ TEST_CASE("protocol/openai/service: bodies that are not a JSON object") {
 
 TEST_CASE("protocol/openai/service: every field refuses every other type") {
   bench b;
-  char const* const names[] = {"model", "messages", "temperature", "top_p", "top_k", "min_p", "n", "seed", "stop", "stop_token_ids", "ignore_eos", "min_tokens", "max_tokens",
-                               "max_completion_tokens", "logprobs", "top_logprobs", "prompt_logprobs", "logit_bias", "bad_words", "stream", "stream_options", "tools", "tool_choice",
-                               "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "add_special_tokens", "return_token_ids", "return_tokens_as_token_ids",
-                               "include_stop_str_in_output", "skip_special_tokens", "frequency_penalty", "presence_penalty", "repetition_penalty", "request_id", "reasoning_effort",
+  char const* const names[] = {"model", "messages", "temperature", "top_p", "top_k", "min_p", "n", "seed", "stop", "stop_token_ids", "ignore_eos", "min_tokens",
+                               "max_tokens",
+                               "max_completion_tokens", "logprobs", "top_logprobs", "prompt_logprobs", "logit_bias", "bad_words", "stream", "stream_options",
+                               "tools", "tool_choice",
+                               "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "add_special_tokens", "return_token_ids",
+                               "return_tokens_as_token_ids",
+                               "include_stop_str_in_output", "skip_special_tokens", "frequency_penalty", "presence_penalty", "repetition_penalty", "request_id",
+                               "reasoning_effort",
                                "vllm_xargs", "documents", "parallel_tool_calls"};
-  char const* const values[] = {"true", "-1", "1e300", "-1e300", "0.5", "9223372036854775808", "\"\"", "\"x\"", "[]", "[null]", "[[]]", "[{}]", "[-1]", "{}", "{\"a\":null}", "{\"\":{}}"};
+  char const* const values[] = {"true", "-1", "1e300", "-1e300", "0.5", "9223372036854775808", "\"\"", "\"x\"", "[]", "[null]", "[[]]", "[{}]", "[-1]", "{}",
+                                "{\"a\":null}", "{\"\":{}}"};
   for (auto name : names)
     for (auto value : values) {
       INFO(name << ": " << value);
@@ -99,7 +106,9 @@ TEST_CASE("protocol/openai/service: every field refuses every other type") {
 
 TEST_CASE("protocol/openai/service: tokens that come with messages, and what must come with them") {
   bench b;
-  auto const status = [&](std::string messages, std::string more = "") { return b.status("/v1/chat/completions", R"({"max_tokens":1,"messages":[)" + messages + "]" + more + "}"); };
+  auto const status = [&](std::string messages, std::string more = "") {
+    return b.status("/v1/chat/completions", R"({"max_tokens":1,"messages":[)" + messages + "]" + more + "}");
+  };
   std::string const user = R"({"role":"user","content":"hi"},)", next = R"(,{"role":"user","content":"more"})";
   CHECK(status(user + R"({"role":"assistant","content":null})" + next) == 200);
   CHECK(status(user + R"({"role":"assistant"})" + next) == 422);

@@ -120,7 +120,8 @@ std::vector<sample> const samples = {
     {"a word that begins like a marker", both, "a <tool> and <tool_caller> <t", {"", "a <tool> and <tool_caller> <t"}},
     {"nesting, quotes and escapes", both, CALL(R"({"arguments": {"a": {"b": [1, {"c": "}\"]{ \\"}]}, "d": "</tool_call>"} , "name": "f"})"),
      {"", "", {R"(f {"a": {"b": [1, {"c": "}\"]{ \\"}]}, "d": "</tool_call>"})"}}},
-    {"arguments are verbatim", both, CALL("{\"name\": \"f\", \"arguments\": { \"x\":1.50 ,\n\"y\":\"\\u00e9\",\"x\" : 2e0 }}"), {"", "", {"f { \"x\":1.50 ,\n\"y\":\"\\u00e9\",\"x\" : 2e0 }"}}},
+    {"arguments are verbatim", both, CALL("{\"name\": \"f\", \"arguments\": { \"x\":1.50 ,\n\"y\":\"\\u00e9\",\"x\" : 2e0 }}"),
+     {"", "", {"f { \"x\":1.50 ,\n\"y\":\"\\u00e9\",\"x\" : 2e0 }"}}},
     {"not ASCII", both, "größer 数字 🙂\n" CALL(R"({"name": "größer", "arguments": {"数": "字🙂"}})"), {"", "größer 数字 🙂", {R"(größer {"数": "字🙂"})"}}},
     {"parameters", both, CALL(R"({"name": "f", "parameters": {"q": 1}, "id": [2]})"), {"", "", {"f {\"q\": 1}"}}},
     {"no arguments", both, CALL(R"({"name": "f"})"), {"", "", {"f {}"}}},
@@ -128,16 +129,21 @@ std::vector<sample> const samples = {
     {"only the first call", one, CALL(F) CALL(R"({"name":"g"})") "<tool_call>{", {"", "", {"f {\"q\": 1}"}}},
     {"a failed call, then text, then a call", both, CALL("{f()}") "\nSorry.\n" CALL(F), {"", CALL("{f()}") "\nSorry.", {"f {\"q\": 1}"}}},
     {"a failed call behind a call", both, CALL(F) "\n" CALL("{\"name\": f}") " no", {"", CALL("{\"name\": f}"), {"f {\"q\": 1}"}}},
-    {"a brace is missing", both, "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"q\": 1}\n</tool_call>\nOh.", {"", "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"q\": 1}\n</tool_call>\nOh."}},
+    {"a brace is missing", both, "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"q\": 1}\n</tool_call>\nOh.",
+     {"", "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"q\": 1}\n</tool_call>\nOh."}},
     {"a brace too many", both, CALL(F "}") CALL(F), {"", CALL(F "}"), {"f {\"q\": 1}"}}},
     {"a quote is missing", both, CALL("{\"name\": \"f, \"arguments\": {}}") CALL(F), {"", CALL("{\"name\": \"f, \"arguments\": {}}"), {"f {\"q\": 1}"}}},
 };
 
 /// What is no call: the object between the markers.
-char const* const no_calls[] = {"", " ", "null", "[]", "\"f\"", "f", "{}", "{\"name\":1}", "{\"name\":\"\"}", "{\"name\":\"f\",\"arguments\":null}", "{\"name\":\"f\",\"arguments\":[]}",
-                                "{\"name\":\"f\",\"arguments\":\"{}\"}", "{\"name\":\"f\",\"arguments\":{},}", "{\"name\":\"f\" \"arguments\":{}}", "{'name':'f'}", "{\"name\":\"f\"}{}",
-                                "{\"name\":\"f\",\"arguments\":{\"x\":NaN}}", "{\"name\":\"f\",\"arguments\":{\"x\":1e999}}", "{\"name\":\"f\",\"arguments\":{\"x\":\"\\ud800\"}}",
-                                "{\"name\":\"f\",\"arguments\":{\"x\":\"a\nb\"}}", "{\"name\":\"f\",\"arguments\":{\"x\":01}}", "{\"name\":\"f\",\"arguments\":{]}", "{\"arguments\":{}}", "[{\"name\":\"f\"}]",
+char const* const no_calls[] = {"", " ", "null", "[]", "\"f\"", "f", "{}", "{\"name\":1}", "{\"name\":\"\"}", "{\"name\":\"f\",\"arguments\":null}",
+                                "{\"name\":\"f\",\"arguments\":[]}",
+                                "{\"name\":\"f\",\"arguments\":\"{}\"}", "{\"name\":\"f\",\"arguments\":{},}", "{\"name\":\"f\" \"arguments\":{}}", "{'name':'f'}",
+                                "{\"name\":\"f\"}{}",
+                                "{\"name\":\"f\",\"arguments\":{\"x\":NaN}}", "{\"name\":\"f\",\"arguments\":{\"x\":1e999}}",
+                                "{\"name\":\"f\",\"arguments\":{\"x\":\"\\ud800\"}}",
+                                "{\"name\":\"f\",\"arguments\":{\"x\":\"a\nb\"}}", "{\"name\":\"f\",\"arguments\":{\"x\":01}}", "{\"name\":\"f\",\"arguments\":{]}",
+                                "{\"arguments\":{}}", "[{\"name\":\"f\"}]",
                                 "<function=f>\n<parameter=q>\n1\n</parameter>\n</function>"};
 
 }  // namespace
@@ -163,7 +169,9 @@ TEST_CASE("protocol/openai/output_filter: what is no call stays text, byte for b
 }
 
 TEST_CASE("protocol/openai/output_filter: names and nesting have bounds, length has none") {
-  auto const call = [](std::string const& name, std::string const& arguments) { return "<tool_call>{\"name\":\"" + name + "\",\"arguments\":" + arguments + "}</tool_call>"; };
+  auto const call = [](std::string const& name, std::string const& arguments) {
+    return "<tool_call>{\"name\":\"" + name + "\",\"arguments\":" + arguments + "}</tool_call>";
+  };
   auto const nested = [](std::size_t n) { return "{\"a\":" + std::string(n - 1, '[') + std::string(n - 1, ']') + "}"; };
   CHECK(whole(both, call(std::string(4096, 'n'), "{}")).calls.size() == 1);
   CHECK(whole(both, call(std::string(4097, 'n'), "{}")).calls.empty());
@@ -183,7 +191,8 @@ TEST_CASE("protocol/openai/output_filter: names and nesting have bounds, length 
 }
 
 TEST_CASE("protocol/openai/output_filter: random texts of markers and pieces of calls") {
-  char const* const pieces[] = {"<think>", "</think>", "<tool_call>", "</tool_call>", "\n", "{", "}", "\"", F, CALL(F), "<", "</", "tool_call>", "think>", "a", "\\", ":", "{\"name\":\"g\"}", "é", " "};
+  char const* const pieces[] = {"<think>", "</think>", "<tool_call>", "</tool_call>", "\n", "{", "}", "\"", F, CALL(F), "<", "</", "tool_call>", "think>", "a",
+                                "\\", ":", "{\"name\":\"g\"}", "é", " "};
   std::mt19937 random(7);
   for (int i = 0; i < 4000; ++i) {
     std::string text;

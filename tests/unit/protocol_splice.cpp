@@ -59,7 +59,8 @@ struct outcome {
 outcome join_by(ids exact, talk const& t, std::vector<turn_end> const& named_ends) {
   json const messages = json::array({{{"role", "assistant"}, {"content", written(t.answer)}}});
   ids const given = exact;
-  char const* why = openai_v1::append_rest(exact, messages, 0, t.render(messages, true), named_ends, numbers{}, [&](json const& m, bool whole) { return t.render(m, whole); });
+  char const* why = openai_v1::append_rest(exact, messages, 0, t.render(messages, true), named_ends, numbers{},
+                                           [&](json const& m, bool whole) { return t.render(m, whole); });
   REQUIRE(exact.size() >= given.size());
   CHECK(std::equal(given.begin(), given.end(), exact.begin()));
   if (why) CHECK(exact == given);
@@ -85,7 +86,8 @@ TEST_CASE("protocol/splice: NeMo RL's examples") {
   CHECK(joined({11, 12, 99, 99, 99, 55, 2}, {.head = {11, 12}, .before = {2}, .full = {2, 70, 71, 2, 40, 41}, .answer = {56}}) ==
         ids{11, 12, 99, 99, 99, 55, 2, 70, 71, 2, 40, 41});
   // A prompt without an earlier answer (test_vllm_http_server_correct_merged_tokens_matches_baseline).
-  CHECK(joined({151644, 872, 198, 26951, 3834}, {.head = {151644, 872, 198}, .before = {151645, 198}, .full = {151645, 198, 151644, 77091, 198}, .answer = {94224}}, {151645, 151643}) ==
+  CHECK(joined({151644, 872, 198, 26951, 3834}, {.head = {151644, 872, 198}, .before = {151645, 198}, .full = {151645, 198, 151644, 77091, 198}, .answer = {94224}},
+               {151645, 151643}) ==
         ids{151644, 872, 198, 26951, 3834, 151645, 198, 151644, 77091, 198});
   CHECK(joined({10, 31, 32, 2}, {.head = {10}, .before = {2}, .full = {2, 40, 99}, .answer = {5}}) == ids{10, 31, 32, 2, 40, 99});   // Dynamo's wrapper
 }
@@ -161,7 +163,8 @@ TEST_CASE("protocol/splice: what cannot be joined is refused") {
   CHECK(tried([](json const&, bool) { return std::string("<1><2>"); }) == "the template does not show the answer that they end with");
   CHECK(exact == ids{1, 6, 2});
   // Text between the answer and the end changes as soon as more follows.
-  CHECK(tried([](json const& m, bool whole) { return m[0]["content"].get<std::string>() + (whole ? "<8><9>" : "<30><2>"); }) == "the template ends the answer otherwise when more follows");
+  CHECK(tried([](json const& m, bool whole) { return m[0]["content"].get<std::string>() + (whole ? "<8><9>" : "<30><2>"); }) ==
+        "the template ends the answer otherwise when more follows");
   // What follows depends on what was said: the mark would be answered otherwise than the answer.
   CHECK(tried([](json const& m, bool whole) {
           auto const said = m[0]["content"].get<std::string>();
@@ -173,7 +176,8 @@ TEST_CASE("protocol/splice: the mark is a word that the conversation does not ho
   talk t{.head = {1, 5}, .before = {2}, .full = {2, 9}, .answer = {7}};
   json const messages = json::array({{{"role", "assistant"}, {"content", "QXZ0ZXQ <2> QXZ1ZXQ"}}});
   ids exact{1, 5, 6, 2};
-  CHECK(openai_v1::append_rest(exact, messages, 0, t.render(messages, true), named({eos}), numbers{}, [&](json const& m, bool whole) { return t.render(m, whole); }) == nullptr);
+  CHECK(openai_v1::append_rest(exact, messages, 0, t.render(messages, true), named({eos}), numbers{},
+                               [&](json const& m, bool whole) { return t.render(m, whole); }) == nullptr);
   CHECK(exact == ids{1, 5, 6, 2, 9});
 }
 

@@ -31,7 +31,8 @@ TEST_CASE("protocol/wire: strings are valid JSON whatever the bytes") {
 
 TEST_CASE("protocol/wire: UTF-8 is judged as RFC 3629 does") {
   for (auto good : {"", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) CHECK(wire::is_utf8(good));
-  for (auto bad : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xe2\x82", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"})
+  for (auto bad : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xe2\x82", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+                   "\xff"})
     CHECK_FALSE(wire::is_utf8(bad));
   CHECK(wire::utf8_prefix("größe", 3) == "gr");
   CHECK(wire::utf8_prefix("größe", 4) == "grö");

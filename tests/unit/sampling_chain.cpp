@@ -299,7 +299,8 @@ TEST_CASE("sampling/temperature: every quotient is the correctly rounded one") {
     auto const logits = row;
     detail::apply_op<temperature>(temperature::prepare({.temperature = t}, {}), row);
     long different = 0;
-    for (std::size_t i = 0; i < row.size(); ++i) different += std::bit_cast<std::uint32_t>(row[i]) != std::bit_cast<std::uint32_t>(float(static_cast<long double>(logits[i]) / t));
+    for (std::size_t i = 0; i < row.size(); ++i)
+      different += std::bit_cast<std::uint32_t>(row[i]) != std::bit_cast<std::uint32_t>(float(static_cast<long double>(logits[i]) / t));
     CAPTURE(t);
     CHECK((t == 1 || different == 0));
   }

@@ -225,6 +225,7 @@ TEST_CASE("schedule/first_come over a real book: cached, shared and evicted page
     else world<8>(trace, limits, n).run();
   }
   CAPTURE(n.hits, n.shared, n.evicted, n.forks, n.preempted, n.passed, n.passing.by_pages, n.passing.by_rows, n.passing.beside_long);
-  for (long const* seen : {&n.hits, &n.shared, &n.evicted, &n.forks, &n.preempted, &n.passed, &n.passing.by_pages, &n.passing.beside_long}) CHECK(*seen > 500);   // the traces do meet these
+  // the traces do meet these
+  for (long const* seen : {&n.hits, &n.shared, &n.evicted, &n.forks, &n.preempted, &n.passed, &n.passing.by_pages, &n.passing.beside_long}) CHECK(*seen > 500);
   CHECK(n.passing.by_rows > 30);   // memory that is short has seldom room for who is passed
 }

@@ -57,7 +57,8 @@ TEST_CASE("cpu/shared_leaves: units are leaves that all their members see whole,
       for (std::size_t k = 0; k < seen.size(); ++k) REQUIRE(seen[k] == int(k));   // each leaf once, from the first
       bool alone = true;
       for (int j = 0; j < count && whole(i) > 0; ++j)
-        if (j != i && whole(j) > 0) alone = alone && !std::equal(slices[std::size_t(i)].pages, slices[std::size_t(i)].pages + pages_in_leaf, slices[std::size_t(j)].pages);
+        if (j != i && whole(j) > 0)
+          alone = alone && !std::equal(slices[std::size_t(i)].pages, slices[std::size_t(i)].pages + pages_in_leaf, slices[std::size_t(j)].pages);
       REQUIRE(alone == (shared.leaves_of(i) == 0));
     }
   }
@@ -70,7 +71,8 @@ TEST_CASE("cpu/shared_leaves: nothing where a page spans leaves, or memory has n
   slice const both[2] = {{0, 1, 300, pages}, {1, 1, 310, pages}};
   step s{};
   s.slices = 2, s.slice_of = both;
-  cpu::shared_leaves fits({.slices = 2, .pages = 8, .page = 64}, 64, 2, 16), spans({.slices = 2, .pages = 8, .page = 128}, 64, 2, 16), small({.slices = 2, .pages = 8, .page = 64}, 64, 1 << 20, 1 << 10);
+  cpu::shared_leaves fits({.slices = 2, .pages = 8, .page = 64}, 64, 2, 16), spans({.slices = 2, .pages = 8, .page = 128}, 64, 2, 16),
+      small({.slices = 2, .pages = 8, .page = 64}, 64, 1 << 20, 1 << 10);
   fits.begin(s), spans.begin(s), small.begin(s);
   CHECK(fits.leaves_of(1) == 4);
   CHECK((spans.units().empty() && spans.leaves_of(1) == 0));

@@ -137,7 +137,8 @@ TEST_CASE("bpe: a megabyte of anything takes time in proportion") {
   std::string const normal = R"("normalizer":{"type":"NFC"},)";
   for (auto const& json : {text_samples::byte_level(), text_samples::byte_level(normal), text_samples::sentence_pieces()}) {
     bpe const t = bpe::from_json(json);
-    for (std::string_view unit : {"a", " ", "\n", " \n", "\xCC\x81", "\xCC\xA3\xCC\x81", "\xE2\x96\x81", "\xFF", "\xE4\xB8\xAD", "'", "<|en", "1", "hello", "\xEA\xB0\x80\xE1\x86\xA8"}) {
+    for (std::string_view unit : {"a", " ", "\n", " \n", "\xCC\x81", "\xCC\xA3\xCC\x81", "\xE2\x96\x81", "\xFF", "\xE4\xB8\xAD", "'", "<|en", "1", "hello",
+                                  "\xEA\xB0\x80\xE1\x86\xA8"}) {
       CAPTURE(unit);
       std::string text;
       while (text.size() < 1'000'000) text += unit;

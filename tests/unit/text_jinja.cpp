@@ -87,7 +87,8 @@ TEST_CASE("text/chat_template looks for the message to continue in linear time")
 }
 
 TEST_CASE("text/chat_template renders, chooses and continues") {
-  chat_template const t("{{ bos_token }}{% for m in messages %}<{{ m.role }}>{% generation %}{{ m.content }}{% endgeneration +%}\n{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}",
+  chat_template const t("{{ bos_token }}{% for m in messages %}<{{ m.role }}>{% generation %}{{ m.content }}{% endgeneration +%}\n{% endfor %}"
+                        "{% if add_generation_prompt %}<assistant>{% endif %}",
                         json{{"bos_token", "<s>"}});
   json const chat = parse_json(R"([{"role":"user","content":"Hi"},{"role":"assistant","content":"I am "}])");
   CHECK(t.render(chat) == "<s><user>Hi\n<assistant>I am \n");

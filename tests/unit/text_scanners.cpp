@@ -11,8 +11,10 @@ namespace d = verbatim::detail;
 namespace {
 
 std::string random_text(std::mt19937& random) {
-  static constexpr std::string_view pieces[] = {"'s", "'S", "'\xC5\xBF", "'re", "'LL", " ", "  ", "\n", "\r\n", "\t", "\xC2\x85", "\xC2\xA0", "\xE3\x80\x80", "\xE1\xA0\x8E",
-                                                "a", "B", "xyz", "ABC", "1", "12", "\xC2\xB2", "\xCC\x81", "\xC7\x85", "\xE4\xB8\xAD", "\xCA\xB0", "/", "!", "\xE2\x82\xAC", "_", "\xF0\x9F\x98\x80", "\xE2\x80\x8B", "'"};
+  static constexpr std::string_view pieces[] = {"'s", "'S", "'\xC5\xBF", "'re", "'LL", " ", "  ", "\n", "\r\n", "\t", "\xC2\x85", "\xC2\xA0", "\xE3\x80\x80",
+                                                "\xE1\xA0\x8E",
+                                                "a", "B", "xyz", "ABC", "1", "12", "\xC2\xB2", "\xCC\x81", "\xC7\x85", "\xE4\xB8\xAD", "\xCA\xB0", "/", "!",
+                                                "\xE2\x82\xAC", "_", "\xF0\x9F\x98\x80", "\xE2\x80\x8B", "'"};
   std::string out;
   for (std::size_t n = random() % 25; n-- > 0;) {
     if (random() % 3 != 0) {

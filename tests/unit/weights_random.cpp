@@ -56,6 +56,19 @@ TEST_CASE("floors: two known models") {
   CHECK(948e9 / (q.prefill_flops(512) / 512) < 948e9 / (2.0 * double(q.body)));
 }
 
+TEST_CASE("floors: what the formats keep of a known model") {
+  model_config const l = llama32_1b();
+  std::int64_t const norms = 2048 * (2 * 16 + 1), all = 1235814400;
+  CHECK(weights::kept_weight_bytes(l, weight_format::checkpoint, 2) == 2 * all);
+  CHECK(weights::kept_weight_bytes(l, weight_format::checkpoint, 4) == 4 * all);
+  CHECK(weights::kept_weight_bytes(l, weight_format::int8, 2) == (all - norms) * 17 / 16 + 2 * norms);
+  CHECK(weights::kept_weight_bytes(l, weight_format::int4, 2) == (all - norms) * 9 / 16 + 2 * norms);
+  CHECK(weights::kept_weight_bytes(l, weight_format::w4a8, 2) == weights::kept_weight_bytes(l, weight_format::int4, 2));
+  CHECK(weights::kept_kv_bytes(l, kv_format::activations, 4) == 64 * 1024);
+  CHECK(weights::kept_kv_bytes(l, kv_format::bf16, 4) == 32 * 1024);
+  CHECK(weights::kept_kv_bytes(l, kv_format::int8, 2) == 16 * 1024 + 2 * 16 * 8 * 2);   // two scales a head
+}
+
 TEST_CASE("expected: the fixtures hold exactly the expected tensors") {
   int models = 0;
   for (auto const& entry : std::filesystem::directory_iterator(source_dir() / "tests/fixtures/models")) {

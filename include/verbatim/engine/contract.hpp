@@ -59,7 +59,8 @@ constexpr std::uint64_t digest(contract_terms const& t) {
     for (char c : name) h = digest_of({std::uint64_t(static_cast<unsigned char>(c))}, h);
     h = digest_of({name.size()}, h);
   }
-  if (t.weights != weight_format::checkpoint) h = digest_of({0x77666d74u /* terms that older digests did not have */, std::uint64_t(t.weights), number(t.quantiser_revision)}, h);
+  if (t.weights != weight_format::checkpoint)
+    h = digest_of({0x77666d74u /* terms that older digests did not have */, std::uint64_t(t.weights), number(t.quantiser_revision)}, h);
   if (t.linear_revision > 1) h = digest_of({0x6c696eu, number(t.linear_revision)}, h);
   if (t.kv != kv_format::activations) h = digest_of({0x6b76u, std::uint64_t(t.kv), number(t.kv_quantiser_revision)}, h);
   return h;
@@ -80,7 +81,8 @@ inline std::string to_string(contract_terms const& t) {
   out += "; kernels " + std::string(t.kernels) + " " + std::to_string(t.kernels_revision);
   out += ", attention " + std::to_string(t.attention_revision) + ", linear " + std::to_string(t.linear_revision) + ", functions " + std::to_string(t.functions_revision);
   out += ", sampler " + std::to_string(t.sampler_revision);
-  if (t.weights != weight_format::checkpoint) out += "; matrices quantised to " + std::string(name_of(t.weights)) + " in blocks of 32 (quantiser " + std::to_string(t.quantiser_revision) + ")";
+  if (t.weights != weight_format::checkpoint)
+    out += "; matrices quantised to " + std::string(name_of(t.weights)) + " in blocks of 32 (quantiser " + std::to_string(t.quantiser_revision) + ")";
   if (rounds_operands) out += "; what they are multiplied with is rounded to eight bits in blocks of 32";
   if (t.kv == kv_format::int8) out += "; keys and values quantised to int8 in blocks of 32 (quantiser " + std::to_string(t.kv_quantiser_revision) + ")";
   if (t.kv == kv_format::bf16) out += "; keys and values rounded to bf16";

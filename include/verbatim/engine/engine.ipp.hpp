@@ -54,7 +54,8 @@ namespace detail {
 inline error error_of(std::string_view text) {
   constexpr std::string_view before = "[verbatim.";
   std::size_t const dot = text.find('.', before.size()), end = text.find("] ", dot);
-  return error(std::string(text.substr(before.size(), dot - before.size())), std::stoi(std::string(text.substr(dot + 1, end - dot - 1))), std::string(text.substr(end + 2)));
+  return error(std::string(text.substr(before.size(), dot - before.size())), std::stoi(std::string(text.substr(dot + 1, end - dot - 1))),
+               std::string(text.substr(end + 2)));
 }
 
 }  // namespace detail

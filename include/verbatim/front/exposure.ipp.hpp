@@ -14,7 +14,8 @@ VERBATIM_BODY void check_exposure(openai const& o) {
   if (o.pinned.mode != openai_v1::pinning::off && o.pinned.allowed.empty())
     throw error("transport", 5, "sampling is pinned, but no pair of temperature and top_p is given");
   if (!bind_address(o.address).is_loopback() && o.api_keys.empty() && !o.allow_open)
-    throw error("transport", 1, "other machines can reach " + o.address + ": ask for a key (api_keys, --api-key KEY) or say that access is open (allow_open, --allow-open)");
+    throw error("transport", 1, "other machines can reach " + o.address +
+                ": ask for a key (api_keys, --api-key KEY) or say that access is open (allow_open, --allow-open)");
 }
 
 }  // namespace verbatim

@@ -86,7 +86,8 @@ template <class P> measured measure(engine<P>& engine, workload const& w, machin
     throw error("engine", 10, "the workload does not fit: " + std::to_string(w.prompt) + " prompt and " + std::to_string(w.output) + " output tokens are " +
                                   std::to_string(tokens) + " a sequence, and the engine has " + std::to_string(engine.context()));
   std::vector<measured> runs;
-  std::uint64_t const of_workload = ((std::uint64_t(w.batch) << 40) + (std::uint64_t(w.prompt) << 20) + std::uint64_t(w.output)) * 0x9e3779b97f4a7c15ull;   // no prompt comes twice
+  // no prompt comes twice
+  std::uint64_t const of_workload = ((std::uint64_t(w.batch) << 40) + (std::uint64_t(w.prompt) << 20) + std::uint64_t(w.output)) * 0x9e3779b97f4a7c15ull;
   for (int i = 0; i <= w.repetitions; ++i) {
     auto const m = detail::run_once(engine, w, w.seed + of_workload + std::uint64_t(i) * 1000003u).summary(w.prompt);
     if (i > 0) runs.push_back(m);

@@ -47,6 +47,7 @@ struct openai {
   openai_v1::reasoning_format reasoning_parser{};   ///< of chat answers: what becomes `reasoning` …
   openai_v1::tool_format tool_parser{};             ///< … and `tool_calls`; automatic: what the chat template speaks of
   std::function<void(std::string_view)> log{};    ///< one line each; called from any thread
+                                                  ///< (of requests: http.request_log)
   std::function<void(unsigned short port)> ready{};
   std::atomic<bool> const* stop = nullptr;   ///< set from outside to drain, as a signal does
 };
@@ -88,7 +89,8 @@ template <class Engine> model_card card_of(Engine const& engine, openai const& o
   if constexpr (requires { engine.turn_ends(); }) card.turn_ends = engine.turn_ends();
   card.created = created;
   bool const greedy = !d.do_sample.value_or(true);
-  card.defaults = {.temperature = greedy ? std::optional(0.0f) : d.temperature, .top_p = d.top_p, .min_p = d.min_p, .repetition_penalty = d.repetition_penalty, .top_k = d.top_k};
+  card.defaults = {.temperature = greedy ? std::optional(0.0f) : d.temperature, .top_p = d.top_p, .min_p = d.min_p, .repetition_penalty = d.repetition_penalty,
+                   .top_k = d.top_k};
   return card;
 }
 

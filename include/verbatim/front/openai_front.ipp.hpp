@@ -39,8 +39,9 @@ template <class Text, class Chat> struct openai_front<Text, Chat>::impl {
   }
 
   static openai_v1::service_options service(openai const& o) {
-    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .admin_keys = o.admin_keys, .refit_bytes = o.refit_bytes, .health_patience = o.health_patience, .answers = o.answers, .template_kwargs = o.template_kwargs, .pinned = o.pinned, .bounds = o.bounds,
-            .reasoning_parser = o.reasoning_parser, .tool_parser = o.tool_parser};
+    return {.api_keys = o.api_keys, .strict = o.strict, .local_hosts_only = o.api_keys.empty() && !o.allow_open, .admin_keys = o.admin_keys,
+            .refit_bytes = o.refit_bytes, .health_patience = o.health_patience, .answers = o.answers, .template_kwargs = o.template_kwargs, .pinned = o.pinned,
+            .bounds = o.bounds, .reasoning_parser = o.reasoning_parser, .tool_parser = o.tool_parser};
   }
   static http_options http(openai const& o) {
     http_options h = o.http;

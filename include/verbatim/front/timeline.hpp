@@ -84,7 +84,8 @@ struct timeline {
         if (s[i] > decoding && s[i] <= end) gaps.push_back(s[i] - std::max(s[i - 1], decoding));
     }
     if (gaps.empty() && longest > 1)
-      throw error("engine", 10, "with " + std::to_string(longest) + " output tokens the first sequence ends before the last one's prompt is computed, so the batch never decodes as a whole: more output tokens are needed");
+      throw error("engine", 10, "with " + std::to_string(longest) + " output tokens the first sequence ends before the last one's prompt is computed, so the "
+                                    "batch never decodes as a whole: more output tokens are needed");
     measured m;
     m.cached_tokens = cached;
     m.prefill_tokens_per_second = (double(tokens.size()) * prompt - cached) / (decoding - start);

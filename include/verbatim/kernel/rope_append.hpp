@@ -71,7 +71,8 @@ template <class Grid, class T> VERBATIM_KERNEL void run(Grid g, rope_append_para
     float total[n] = {};
     for (int l = 0; l < p.leaves; ++l)
       for (int first = 0; first < n; first += 4) {
-        auto const leaf = g.template load_pack<4>(p.partial, (std::size_t(l) * std::size_t(p.rows) + std::size_t(row)) * std::size_t(columns) + std::size_t(unit * n + first));
+        auto const leaf = g.template load_pack<4>(p.partial, (std::size_t(l) * std::size_t(p.rows) + std::size_t(row)) * std::size_t(columns) +
+                                                  std::size_t(unit * n + first));
         for (int j = 0; j < 4; ++j) total[first + j] = sum(total[first + j], leaf.value[j]);
       }
     for (int j = 0; j < n; ++j) x.value[j] = from_float<T>(p.bias.size > 0 ? sum(total[j], g.load(p.bias, unit * n + j)) : total[j]);

@@ -237,7 +237,8 @@ class plane {
         all.update(name + " " + hex + "\n");
       }
       for (std::string const& name : names)   // a digest over less than was asked for would pass for one over all of it
-        if (!sums.contains(name)) return error_response({400, "the model has no weight named '" + std::string(wire::utf8_prefix(name, problems::value_bytes)) + "'", "names", "refused"});
+        if (!sums.contains(name))
+          return error_response({400, "the model has no weight named '" + std::string(wire::utf8_prefix(name, problems::value_bytes)) + "'", "names", "refused"});
       return http_response{{}, dump_json(json{{"checksums", sums}, {"checksum", to_hex(all.finish())}, {"weight_version", out.version}})};
     });
   }

@@ -6,6 +6,7 @@
 //   head() -> http_head const&              once poll has said anything but `waiting`
 //   heartbeat(std::string& out)             appends what keeps a silent stream alive
 //   cancel() noexcept                       the client has gone; thread-safe
+// and may give `tokens() -> token_counts`, for a log, from the thread that polls.
 #pragma once
 #include <concepts>
 #include <functional>
@@ -55,6 +56,12 @@ struct http_head {
 struct http_response {
   http_head head{};
   std::string body{};
+};
+
+/// Of a generation, as far as its answer has come.
+struct token_counts {
+  bool known = false;
+  long in = 0, out = 0;
 };
 
 enum class reply_state {

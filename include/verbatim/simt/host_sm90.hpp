@@ -144,6 +144,8 @@ class host_sm90_grid : private host_grid {
 static_assert(sm90_grid<host_sm90_grid>);
 
 /// Runs body(host_sm90_grid) for every thread of every block. Seed 0: in ascending order.
-template <class Body> void launch_sm90(launch_shape shape, Body const& body, std::uint64_t seed = 0) { launch_blocks<host_sm90_grid, host_sm90_block>(shape, body, seed); }
+template <class Body> void launch_sm90(launch_shape shape, Body const& body, std::uint64_t seed = 0) {
+  launch_blocks<host_sm90_grid, host_sm90_block>(shape, body, seed);
+}
 
 }  // namespace verbatim::simt

@@ -49,7 +49,8 @@ template <class Thread> class host_threads {
 
  protected:
   host_threads(launch_shape shape, std::uint64_t seed) : shape_(shape), random_(seed), shuffled_(seed != 0) {
-    if (shape.threads < 1 || shape.threads > 1024 || shape.threads % warp_lanes) throw defect(defect::kind::bad_launch, "threads of a block: a multiple of 32, at most 1024");
+    if (shape.threads < 1 || shape.threads > 1024 || shape.threads % warp_lanes)
+      throw defect(defect::kind::bad_launch, "threads of a block: a multiple of 32, at most 1024");
     if (shape.x < 1 || shape.y < 1 || shape.z < 1) throw defect(defect::kind::bad_launch, "a launch without blocks");
     if (shape.y > most_blocks || shape.z > most_blocks) throw defect(defect::kind::bad_launch, "more than 65535 blocks in y or z");
     if (shape.shared < 0 || shape.shared > most_shared) throw defect(defect::kind::bad_launch, "shared memory of a block: at most 227 KiB");

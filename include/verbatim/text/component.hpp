@@ -49,7 +49,8 @@ class component {
   std::int64_t integer(std::int64_t lowest, std::int64_t highest) const {
     bool const fits = value_.is_number_integer() && !(value_.is_number_unsigned() && value_.get<std::uint64_t>() > std::uint64_t(highest));
     if (!fits || value_.get<std::int64_t>() < lowest || value_.get<std::int64_t>() > highest)
-      fail("an integer from " + std::to_string(lowest) + " to " + std::to_string(highest) + " expected, " + value_.dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 40) + " found");
+      fail("an integer from " + std::to_string(lowest) + " to " + std::to_string(highest) + " expected, " +
+           value_.dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 40) + " found");
     return value_.get<std::int64_t>();
   }
   std::int64_t integer(char const* key, std::int64_t lowest, std::int64_t highest) const { return at(key).integer(lowest, highest); }

@@ -133,7 +133,8 @@ class tokenizer_reader : public nlohmann::json_sax<json> {
     return true;
   }
   void check_size(std::size_t bytes) const {
-    if (bytes >= std::size_t(1) << 31 || file.merges.size() >= std::size_t(1) << 26) throw error("tokenizer", 2, "model: less than 2 GiB of strings and 67 million merges expected");
+    if (bytes >= std::size_t(1) << 31 || file.merges.size() >= std::size_t(1) << 26)
+      throw error("tokenizer", 2, "model: less than 2 GiB of strings and 67 million merges expected");
   }
   bool merge_line(std::string const& v) {
     if (v.starts_with("#version")) return true;

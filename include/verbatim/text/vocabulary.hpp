@@ -35,7 +35,8 @@ inline std::uint64_t hash_bytes(char const* p, std::size_t n, std::uint64_t seed
   std::uint64_t a = 0, b = 0;
   if (n >= 8) a = load(p, 8), b = load(p + n - 8, 8);
   else if (n >= 4) a = load(p, 4), b = load(p + n - 4, 4);
-  else if (n > 0) a = std::uint64_t(static_cast<unsigned char>(p[0])) << 16 | std::uint64_t(static_cast<unsigned char>(p[n / 2])) << 8 | static_cast<unsigned char>(p[n - 1]);
+  else if (n > 0)
+    a = std::uint64_t(static_cast<unsigned char>(p[0])) << 16 | std::uint64_t(static_cast<unsigned char>(p[n / 2])) << 8 | static_cast<unsigned char>(p[n - 1]);
   return hash_mix(a ^ 0xA0761D6478BD642Fu ^ h, b ^ 0x8EBC6AF09C88C6E3u ^ seed);
 }
 

@@ -19,6 +19,7 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,6 +27,7 @@
 #include "verbatim/protocol/exchange.hpp"
 #include "verbatim/transport/http_head.hpp"
 #include "verbatim/transport/http_options.hpp"
+#include "verbatim/transport/request_log.hpp"
 
 namespace verbatim {
 
@@ -117,6 +119,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   void read_header() {
     step_ = step::header;
     keep_alive_ = head_only_ = late_ = false;   // until this request's own headers say more
+    if (options().request_log) record_.emplace();
     parser_.emplace();
     parser_->header_limit(std::uint32_t(options().header_bytes));
     parser_->body_limit(std::uint64_t(1) << 62);   // checked below, to answer it properly (1.74 takes none for zero)
@@ -149,6 +152,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
       if (int(r.headers.size()) == options().max_headers) return refuse(431, "more than " + std::to_string(options().max_headers) + " headers");
       r.headers.emplace_back(std::string(field.name_string()), std::string(field.value()));
     }
+    if (record_) record_->asks(r);
     keep_alive_ = m.keep_alive();
     head_only_ = r.method == "HEAD";
     chunked_allowed_ = m.version() >= 11;
@@ -256,6 +260,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
       if (frame_ == framing::until_close || shared_->draining.load()) keep_alive_ = false;
       put_head(out_, reply_->head(), frame_, body_.size(), keep_alive_);
       head_sent_ = true;
+      if (record_) record_->answers(reply_->head().status);
     }
     if (frame_ == framing::chunked) {
       put_chunk(out_, body_);
@@ -286,11 +291,24 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     if (std::exchange(dirty_, false)) pump();
   }
   void finish() {
+    tell(true);
     end_request();
     if (keep_alive_) return next();
     linger();
   }
+  /// Of a request that has ended, once, where somebody wants to know.
+  void tell(bool whole) noexcept {
+    if (!record_) return;
+    token_counts tokens;
+    if constexpr (requires { tokens = reply_->tokens(); })
+      if (reply_) tokens = reply_->tokens();
+    try {
+      if (!record_->empty()) options().request_log(record_->line(whole, tokens));
+    } catch (std::bad_alloc const&) {}   // then there is no line
+    record_.reset();
+  }
   void end_request() {
+    tell(false);
     request_ = {};
     shared_->body_bytes.fetch_sub(std::exchange(reserved_, 0));
     if (auto reply = std::exchange(reply_, nullptr); reply && !complete_) reply->cancel();
@@ -309,6 +327,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
     begin_answer();
     keep_alive_ = keep_alive && !shared_->draining.load();
     complete_ = head_sent_ = true;
+    if (record_) record_->answers(r.head.status);
     request_ = {};
     out_.clear();
     put_head(out_, r.head, framing::sized, r.body.size(), keep_alive_);
@@ -361,6 +380,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
   boost::beast::flat_buffer buffer_;
   std::optional<parser_type> parser_;
   http_request request_;
+  std::optional<request_record> record_;   // for the log
   reply_ptr reply_;
   std::string body_, out_;   // what a poll appended; what is being written
   std::size_t reserved_ = 0, drained_ = 0, arrived_ = 0;

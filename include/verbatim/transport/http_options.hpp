@@ -1,8 +1,10 @@
-// Where an HTTP server listens and what it bears: addresses, limits, timeouts. Values only.
+// Where an HTTP server listens, what it bears, and where it tells of requests: addresses, limits, timeouts.
 #pragma once
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
+#include <string_view>
 
 namespace verbatim {
 
@@ -25,6 +27,8 @@ struct http_options {
   std::chrono::milliseconds heartbeat{10'000};       ///< comments in a silent stream
   std::chrono::milliseconds waiting_beat{1'000};     ///< how often a reply that has nothing to say yet is told that time passes
   std::chrono::milliseconds linger{2'000};           ///< for a refused client to stop sending and read why
+  std::function<void(std::string_view)> request_log{};   ///< one line for each request that has ended; called on the threads that serve
+                                                         ///< sockets, so it must neither block nor throw
 };
 
 }  // namespace verbatim

@@ -131,7 +131,8 @@ inline std::filesystem::path config_file_in(std::filesystem::path const& path) {
   std::error_code ignored;
   auto const file = std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
   if (!std::filesystem::exists(file, ignored))
-    throw error("config", 1, file.string() + ": no such file; a model folder in Hugging Face layout is expected: config.json, tokenizer.json and *.safetensors");
+    throw error("config", 1, file.string() + ": no such file; a model folder in Hugging Face layout is expected: config.json, tokenizer.json and *.safetensors"
+                                      " (a config.json alone where no weights are read: verbatim inspect, random weights)");
   return file;
 }
 

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "verbatim/core/kv_format.hpp"
 #include "verbatim/core/tensor.hpp"
+#include "verbatim/core/weight_format.hpp"
 #include "verbatim/model/config.hpp"
 #include "verbatim/weights/expected.hpp"
 
@@ -55,6 +57,22 @@ inline floors floors_of(model_config const& c, int kv_width = 2, int weight_widt
   f.kv_bytes = std::int64_t(2) * c.layers * c.kv_heads * c.head_dim * kv_width;
   f.attention_flops = std::int64_t(4) * c.layers * c.heads * c.head_dim;
   return f;
+}
+
+/// Bytes of all parameters as an engine keeps them whose activations have `width` bytes: matrices, the embedding and the head in `format`,
+/// norms and biases as activations. What kernels add to fill up is not counted.
+inline std::int64_t kept_weight_bytes(model_config const& c, weight_format format, int width) {
+  double bytes = 0;
+  for (auto const& t : expected_tensors(c)) {
+    bool const vector = t.as == role::norm || t.as == role::bias;
+    bytes += double(t.shape.elements()) * (vector ? 8.0 * width : bits_of(format, 8.0 * width)) / 8;
+  }
+  return std::int64_t(bytes);
+}
+
+/// Bytes of the keys and values of one token, all layers; `width` is of an activation.
+inline std::int64_t kept_kv_bytes(model_config const& c, kv_format format, int width) {
+  return std::int64_t(2.0 * c.layers * c.kv_heads * c.head_dim * bits_of(format, c.head_dim, 8.0 * width) / 8);
 }
 
 }  // namespace verbatim::weights

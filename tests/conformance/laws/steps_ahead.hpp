@@ -81,7 +81,8 @@ struct requests {
     if (below(random, 6) == 0) r.forced = random_ids(random, below(random, r.max_tokens + 1), vocabulary);
     if (r.max_tokens == 0 || below(random, 6) == 0) r.prompt_logprobs = 0;
     if (below(random, 2)) r.stop_token_ids = random_ids(random, vocabulary / 10, vocabulary);
-    if (below(random, 4) == 0) r.stop = vocabulary < 1000 ? std::vector<std::string>{"e", "ab"} : std::vector<std::string>{"e", "a", "o", "r"};   // few ids are words there
+    // few ids are words there
+    if (below(random, 4) == 0) r.stop = vocabulary < 1000 ? std::vector<std::string>{"e", "ab"} : std::vector<std::string>{"e", "a", "o", "r"};
     r.logprobs = verbatim::logprobs_mode(below(random, 3));
     if (by_itself) return r;
     if (below(random, 8) == 0) r.sampling.presence_penalty = 0.5f;

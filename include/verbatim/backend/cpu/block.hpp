@@ -80,7 +80,8 @@ struct lookahead {
 /// Rows x Tiles x 16 outputs, summed over `steps` words, onto start(row, tile). `weights` points at the first tile, row_of(r) is
 /// where row r of the activations starts. Calls out(row, tile, vector) for each result.
 template <class Isa, class T, int Rows, int Tiles, class RowOf, class Start, class Out>
-VERBATIM_INLINE void multiply_block(std::uint32_t const* weights, weight_strides stride, int steps, RowOf&& row_of, Start&& start, Out&& out, lookahead ahead = {}) noexcept {
+VERBATIM_INLINE void multiply_block(std::uint32_t const* weights, weight_strides stride, int steps, RowOf&& row_of, Start&& start, Out&& out,
+                                    lookahead ahead = {}) noexcept {
   using V = vector_of<Isa>;
   V acc[Rows][Tiles];
   T const* row[Rows];

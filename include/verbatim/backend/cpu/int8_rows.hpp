@@ -42,7 +42,8 @@ struct int8_block {
     for (int i = 0; i < 16; ++i) sum += both[i];
     offset = -8 * sum;
     for (int h = 0; h < 2; ++h) {
-      bytes const narrow = __builtin_convertvector(codes[h], bytes), placed = __builtin_shufflevector(narrow, narrow, 0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
+      bytes const narrow = __builtin_convertvector(codes[h], bytes),
+                  placed = __builtin_shufflevector(narrow, narrow, 0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
       std::memcpy(code + 16 * h, &placed, sizeof placed);
     }
   }

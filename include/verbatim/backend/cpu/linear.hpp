@@ -71,7 +71,8 @@ template <class Isa, product By = product::fastest> struct alignas(64) row_tile 
                              : streams ? lookahead::streaming(from, weights.lines)
                                        : lookahead::share(next, coming(w, first + n, most), steps * passes_of<Isa>(count, weights.scaled), block, blocks);
           bool const fresh = first == 0 && (at == 0 || coded == 0);
-          multiply_fma<Isa, T>(weights, steps, x.row(r) + std::ptrdiff_t(first + at) * word, x.stride, count, value + r * panel_outputs, fresh, leaves ? left : nullptr, ahead);
+          multiply_fma<Isa, T>(weights, steps, x.row(r) + std::ptrdiff_t(first + at) * word, x.stride, count, value + r * panel_outputs, fresh,
+                               leaves ? left : nullptr, ahead);
         };
         bool const again = leave && block > 0;
         if constexpr (!anew)

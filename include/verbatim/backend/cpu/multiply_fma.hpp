@@ -74,7 +74,8 @@ template <class T> struct float_weights {
 namespace detail {
 
 template <class Isa, class T, int Rows, bool Leave, class Weights>
-__attribute__((noinline)) void multiply_fma(Weights weights, int steps, float const* x, std::size_t stride, float* sums, bool fresh, float* leave, lookahead ahead) noexcept {
+__attribute__((noinline)) void multiply_fma(Weights weights, int steps, float const* x, std::size_t stride, float* sums, bool fresh, float* leave,
+                                            lookahead ahead) noexcept {
   using V = vector_of<Isa>;
   constexpr int tiles = block_of<Isa>::tiles(Rows, Weights::scaled), unit = Weights::unit, pair = sizeof(T) == 2;
   float const* row[Rows];

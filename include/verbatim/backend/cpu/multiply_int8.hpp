@@ -113,7 +113,8 @@ template <> struct int8_block_of<scalar> {
 namespace detail {
 
 template <class Isa, bool Vnni, int Rows>
-__attribute__((noinline)) void multiply_int8(quantised_block<4> const* weights, int blocks, int8_block const* x, std::size_t stride, float* sums, lookahead ahead) noexcept {
+__attribute__((noinline)) void multiply_int8(quantised_block<4> const* weights, int blocks, int8_block const* x, std::size_t stride, float* sums,
+                                             lookahead ahead) noexcept {
   using V = vector_of<Isa>;
   using lanes = int8_lanes<Isa, Vnni>;
   constexpr int tiles = int8_block_of<Isa>::tiles(Rows);

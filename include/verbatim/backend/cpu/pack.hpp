@@ -1,7 +1,8 @@
 // Packed weights: a matrix [outputs, k] in panels of 64 outputs. A panel is [k step][64 outputs][one word], a word being
-// one f32 or two consecutive k of bf16, or blocks of 32 k in 8 or 4 bits (quantised.hpp) that unpack to such words; so a register of 16 words holds 16 outputs, each output keeps a lane of its own, and
-// products accumulate in ascending k however many rows there are. A matrix may join several checkpoint tensors (q, k and
-// v): each part starts a panel of its own, and rows past its end are zeros, as are k past the end in an odd pair.
+// one f32 or two consecutive k of bf16, or blocks of 32 k in 8 or 4 bits (quantised.hpp) that unpack to such words; so a
+// register of 16 words holds 16 outputs, each output keeps a lane of its own, and products accumulate in ascending k
+// however many rows there are. A matrix may join several checkpoint tensors (q, k and v): each part starts a panel of its
+// own, and rows past its end are zeros, as are k past the end in an odd pair.
 // Memory: outputs rounded up to 64 per part. Cost of packing: one read and one write of the weights, in parallel by panels;
 // it is what a refit costs, so whole tiles of words are transposed in registers and written around the caches.
 #pragma once

@@ -13,7 +13,9 @@ namespace verbatim::cuda {
 namespace detail {
 inline cudaStream_t stream_of(void* s) noexcept { return static_cast<cudaStream_t>(s); }
 inline cudaEvent_t event_of(void* e) noexcept { return static_cast<cudaEvent_t>(e); }
-inline std::string why(cudaError_t e) { return std::string(cudaGetErrorName(e)) + ": " + cudaGetErrorString(e) + (e == cudaErrorInsufficientDriver ? ", or there is none" : ""); }
+inline std::string why(cudaError_t e) {
+  return std::string(cudaGetErrorName(e)) + ": " + cudaGetErrorString(e) + (e == cudaErrorInsufficientDriver ? ", or there is none" : "");
+}
 /// Held by who records, and alone by who waits for a whole device: that would end recordings of every stream of it.
 inline std::shared_mutex& recording() noexcept {
   static std::shared_mutex mutex;
@@ -51,7 +53,8 @@ gpu_properties properties_of_gpu() {
     static_cast<void>(cudaGetLastError());
     throw error("device", 5, "no CUDA device can be used: " + detail::why(e));
   }
-  gpu_properties out{.name = p.name, .capability_major = p.major, .capability_minor = p.minor, .processors = p.multiProcessorCount, .memory = p.totalGlobalMem, .l2 = std::size_t(p.l2CacheSize)};
+  gpu_properties out{.name = p.name, .capability_major = p.major, .capability_minor = p.minor, .processors = p.multiProcessorCount, .memory = p.totalGlobalMem,
+                     .l2 = std::size_t(p.l2CacheSize)};
   static_cast<void>(cudaDriverGetVersion(&out.driver));
   static_cast<void>(cudaRuntimeGetVersion(&out.runtime));
   return out;
@@ -60,7 +63,8 @@ gpu_properties properties_of_gpu() {
 gpu::gpu() {
   auto const p = properties_of_gpu();
   if (p.capability_major != 9 || p.capability_minor != 0)
-    throw error("device", 6, p.name + " has compute capability " + std::to_string(p.capability_major) + "." + std::to_string(p.capability_minor) + "; the kernels are compiled for 9.0");
+    throw error("device", 6, p.name + " has compute capability " + std::to_string(p.capability_major) + "." + std::to_string(p.capability_minor) +
+                "; the kernels are compiled for 9.0");
   note(cudaGetDevice(&device_));
   cudaStream_t stream = nullptr;
   note(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));

@@ -39,7 +39,9 @@ template <class Params> int enqueue(void* stream, int device, Params const& p) n
   static std::atomic<std::uint64_t> ready = 0;   // a bit a device: attributes of functions are a device's own
   std::uint64_t const bit = device < 64 ? std::uint64_t(1) << device : 0;
   if ((ready.load(std::memory_order_relaxed) & bit) == 0) {
-    if (cudaError_t const e = cudaFuncSetAttribute(reinterpret_cast<void const*>(&entry<Params>), cudaFuncAttributeMaxDynamicSharedMemorySize, simt::most_shared); e != cudaSuccess) return e;
+    if (cudaError_t const e = cudaFuncSetAttribute(reinterpret_cast<void const*>(&entry<Params>), cudaFuncAttributeMaxDynamicSharedMemorySize, simt::most_shared);
+        e != cudaSuccess)
+      return e;
     ready.fetch_or(bit, std::memory_order_relaxed);
   }
   void* arguments[] = {const_cast<Params*>(&p)};

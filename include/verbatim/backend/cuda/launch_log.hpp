@@ -40,7 +40,8 @@ class launch_log {
     auto const& then = found->second;
     for (std::size_t i = 0; i < std::max(then.size(), now_.size()); ++i)
       if (i >= then.size() || i >= now_.size() || then[i] != now_[i])
-        throw simt::defect(simt::defect::kind::bad_launch, "launch " + std::to_string(i) + " of a replay is not the one that was recorded under its key: " + name_of(now_, i) + " now, then " + name_of(then, i));
+        throw simt::defect(simt::defect::kind::bad_launch, "launch " + std::to_string(i) + " of a replay is not the one that was recorded under its key: " +
+                                                               name_of(now_, i) + " now, then " + name_of(then, i));
   }
 
  private:

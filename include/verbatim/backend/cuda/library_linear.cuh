@@ -62,7 +62,8 @@ void prepare_library(std::span<product_kind const> products) {
   int const device = detail::current_device();
   for (product_kind const& p : products)
     if (cublasStatus_t const status = detail::library::get().plans.prepare(device, p, library_linear::policy::workspace_bytes); !detail::good(status))
-      throw error("device", 12, "cuBLASLt has no product of up to " + std::to_string(p.most_rows) + " rows by [" + std::to_string(p.outputs) + ", " + std::to_string(p.k) +
+      throw error("device", 12, "cuBLASLt has no product of up to " + std::to_string(p.most_rows) + " rows by [" + std::to_string(p.outputs) + ", " +
+                                    std::to_string(p.k) +
                                     "]: its status is " + std::to_string(int(status)));
 }
 template <> int enqueue(void* stream, int device, library_product<bf16> const& p) noexcept { return detail::multiply(device, stream, p); }

@@ -55,7 +55,8 @@ template <class Executor> class step_tables {
       : finds_prefixes_(finds_prefixes), page_(l.page), leaf_(leaf), context_(l.context > 0 ? std::min(l.context, l.pages * l.page) : l.pages * l.page),
         most_rows_(std::min({l.tokens, l.slices, l.outputs})), most_outputs_(l.outputs),
         sequences_(std::size_t(l.slices)), found_runs_(std::size_t(l.slices)), found_members_(std::size_t(l.slices)), found_leaves_(std::size_t(l.slices)),
-        all_(std::size_t(3 * l.tokens + 16 * l.slices + (1 + job_ints) * l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))), staged_(2 * all_.size()) {}
+        all_(std::size_t(3 * l.tokens + 16 * l.slices + (1 + job_ints) * l.outputs + 8) + std::size_t(l.slices) * std::size_t(pages_for(most_leaves()))),
+        staged_(2 * all_.size()) {}
 
   std::size_t bytes() const noexcept { return all_.bytes(); }   ///< in device memory
   int most_leaves() const noexcept { return (context_ + leaf_ - 1) / leaf_; }
@@ -106,7 +107,8 @@ template <class Executor> class step_tables {
   /// `count` sequences from `first` on.
   kernel::sequences sequences(int first, int count) const noexcept {
     auto const of = [&](std::size_t at) { return view(at + std::size_t(first), count); };
-    return {of(first_row_), of(rows_), of(first_position_), view(pages_ + std::size_t(first) * std::size_t(shape_.pages_each), count * shape_.pages_each), count, shape_.pages_each};
+    return {of(first_row_), of(rows_), of(first_position_), view(pages_ + std::size_t(first) * std::size_t(shape_.pages_each), count * shape_.pages_each), count,
+            shape_.pages_each};
   }
 
  private:
@@ -162,7 +164,8 @@ template <class Executor> class step_tables {
   device_array<Executor, int> all_;
   staging_array<Executor, int> staged_;   // two of these
   step_shape shape_;
-  std::size_t used_ = 0, wanted_ = 0, ids_ = 0, positions_ = 0, sequence_of_ = 0, first_row_ = 0, rows_ = 0, first_position_ = 0, output_rows_ = 0, pages_ = 0, runs_ = 0, members_ = 0, leaves_of_ = 0;
+  std::size_t used_ = 0, wanted_ = 0, ids_ = 0, positions_ = 0, sequence_of_ = 0, first_row_ = 0, rows_ = 0, first_position_ = 0, output_rows_ = 0, pages_ = 0,
+      runs_ = 0, members_ = 0, leaves_of_ = 0;
 };
 
 }  // namespace verbatim::cuda

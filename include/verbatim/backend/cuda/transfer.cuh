@@ -46,7 +46,8 @@ ipc_memory export_memory(void const* data, std::size_t bytes) {
   ipc_memory out{.offset = reinterpret_cast<std::uintptr_t>(data) - whole.first, .bytes = bytes};
   if (!whole.has(out.offset, out.bytes)) throw error("device", 10, "the memory to export goes on beyond its allocation");
   cudaIpcMemHandle_t handle{};
-  if (cudaError_t const e = cudaIpcGetMemHandle(&handle, reinterpret_cast<void*>(whole.first)); e != cudaSuccess) detail::ipc_failed("device memory cannot be exported: ", e);
+  if (cudaError_t const e = cudaIpcGetMemHandle(&handle, reinterpret_cast<void*>(whole.first)); e != cudaSuccess)
+    detail::ipc_failed("device memory cannot be exported: ", e);
   std::memcpy(out.allocation.data(), &handle, sizeof handle);
   return out;
 }
@@ -125,7 +126,8 @@ struct nccl_group::state {
 nccl_group::nccl_group(nccl_id const& from, int rank, int size) : self_(std::make_unique<state>()) {
   detail::nccl_unique_id id{};
   std::memcpy(&id, from.data(), sizeof id);
-  if (cudaGetDevice(&self_->device) != cudaSuccess || cudaStreamCreateWithFlags(&self_->stream, cudaStreamNonBlocking) != cudaSuccess) throw error("device", 11, "no stream could be made");
+  if (cudaGetDevice(&self_->device) != cudaSuccess || cudaStreamCreateWithFlags(&self_->stream, cudaStreamNonBlocking) != cudaSuccess)
+    throw error("device", 11, "no stream could be made");
   detail::nccl().check(detail::nccl().init_rank(&self_->group, size, id, rank), "ncclCommInitRank");
 }
 nccl_group::~nccl_group() = default;

@@ -1,6 +1,7 @@
-// y = T(x w^T + bias), or T(residual + T(x w^T + bias)), or the SiLU gate of two parts of it, on Hopper's tensor cores. Weights are the operand of 64 rows and activations
-// the other one, so one family of kernels serves 1 row and thousands. k is cut into leaves of `linear_leaf`; each is accumulated from
-// zero, 16 of k at a time in ascending order, and leaves add up in f32 in ascending order from zero, in one block or when merged (merge.hpp).
+// y = T(x w^T + bias), or T(residual + T(x w^T + bias)), or the SiLU gate of two parts of it, on Hopper's tensor cores. Weights are the
+// operand of 64 rows and activations the other one, so one family of kernels serves 1 row and thousands. k is cut into leaves of
+// `linear_leaf`; each is accumulated from zero, 16 of k at a time in ascending order, and leaves add up in f32 in ascending order from
+// zero, in one block or when merged (merge.hpp).
 // Guarantee: an element's bits depend on its row of x and its row of w alone (batch_invariant), provided that the hardware's sum of a
 // product of 64 by N by 16 does not depend on N and the column; on a CPU that holds by construction, on a GPU it is to be tested.
 // Both operands come as tiles (tiles.hpp) by one kind of copy, contiguous, that tells a barrier: no tensor map and no store into what

@@ -63,7 +63,8 @@ inline std::string_view bare_text(std::string_view s, std::span<turn_end const> 
 /// messages.size() where they are all of it, the prompt for an answer included; npos where they are neither.
 /// At most eight candidates are rendered: messages whose words the ids end with.
 template <class Text, class Render>
-std::size_t message_of(std::vector<token> const& exact, json const& messages, std::string_view full, std::span<turn_end const> ends, Text const& text, Render const& render) {
+std::size_t message_of(std::vector<token> const& exact, json const& messages, std::string_view full, std::span<turn_end const> ends, Text const& text,
+                       Render const& render) {
   std::string const all = text.decode(exact, false);
   if (all == full) return messages.size();
   std::string const first = text.decode(std::vector<token>{exact.front()}, false);

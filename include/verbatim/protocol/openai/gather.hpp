@@ -42,6 +42,7 @@ template <class Form> class gather {
   }
   bool complete() const noexcept { return failure_ || finished_ == choices_.size(); }
   std::optional<api_error> const& failure() const noexcept { return failure_; }
+  usage const& counted() const noexcept { return usage_; }
 
   /// Ends the answer from outside (the reader was too slow, memory ran out).
   void fail(api_error e, std::string& out) {

@@ -34,7 +34,8 @@ inline void pin(fields& f, sampling_params& s, pinned_sampling const& p) {
     if (!f.find("temperature") || !f.find("top_p") || !among) {
       std::string pairs;
       for (auto const& [temperature, top_p] : p.allowed) pairs += (pairs.empty() ? "" : ", or ") + json(temperature).dump() + " and " + json(top_p).dump();
-      f.add(f.find("top_p") || !f.find("temperature") ? "temperature" : "top_p", "this server's sampling is pinned: temperature and top_p must be given, as " + pairs, "pinned_sampling");
+      f.add(f.find("top_p") || !f.find("temperature") ? "temperature" : "top_p",
+            "this server's sampling is pinned: temperature and top_p must be given, as " + pairs, "pinned_sampling");
     }
     auto const neutral = [&](char const* name, bool is) {
       if (f.find(name) && !is) f.add(name, "this server's sampling is pinned: leave it out", "pinned_sampling");

@@ -40,6 +40,15 @@ template <class Text, class Filter> class reply {
     if (tick) tick();
   }
 
+  /// What has been polled, of a generation.
+  token_counts tokens() const noexcept {
+    if (phase_.load(std::memory_order_acquire) != phase::running) return {};
+    return std::visit([](auto const& g) -> token_counts {
+      if constexpr (requires { g.counted(); }) return {true, g.counted().prompt_tokens, g.counted().completion_tokens};
+      else return {};
+    }, gather_);
+  }
+
   reply_state poll(std::string& out) {
     switch (phase_.load(std::memory_order_acquire)) {
       case phase::pending: return reply_state::waiting;

@@ -199,7 +199,8 @@ inline generation_fields read_generation(fields& f, model_card const& card, requ
   g.tokens_as_ids = f.boolean("return_tokens_as_token_ids");
   g.model = f.text("model", 1024).value_or("");
   if (!g.model.empty() && g.model != card.name)
-    f.add("model", "the model '" + std::string(wire::utf8_prefix(g.model, problems::value_bytes)) + "' does not exist: this server has '" + card.name + "'", "model_not_found");
+    f.add("model", "the model '" + std::string(wire::utf8_prefix(g.model, problems::value_bytes)) + "' does not exist: this server has '" + card.name + "'",
+          "model_not_found");
   g.request_id = f.text("request_id", 128).value_or("");
   g.rid = f.text("rid", 128).value_or("");
   for (auto const& [name, value] : {std::pair<std::string_view, std::string const&>{"request_id", g.request_id}, {"rid", g.rid}})
@@ -230,7 +231,8 @@ inline std::optional<api_error> fit_context(generation_fields const& g, request&
     return api_error{422, "forced_token_ids: prompt and given tokens are longer than " + std::to_string(context) + " tokens", "forced_token_ids"};
   ask.max_tokens = int(g.max_tokens ? std::min<std::int64_t>(*g.max_tokens, left) : left);
   if (ask.sampling.min_tokens > ask.max_tokens)
-    return api_error{422, "min_tokens: " + std::to_string(ask.sampling.min_tokens) + " is more than the answer may have, " + std::to_string(ask.max_tokens), "min_tokens"};
+    return api_error{422, "min_tokens: " + std::to_string(ask.sampling.min_tokens) + " is more than the answer may have, " + std::to_string(ask.max_tokens),
+                     "min_tokens"};
   return std::nullopt;
 }
 

@@ -72,7 +72,8 @@ template <class Text, class Chat, class Filter = output_filter> class service {
     if (!route) return refusal({404, "no such path: " + std::string(wire::utf8_prefix(r.path(), problems::value_bytes)), "", "not_found"});
     bool const fits = route->post ? r.method == "POST" : r.method == "GET" || r.method == "HEAD";
     if (r.method == "OPTIONS" || !fits) {
-      http_response answer = r.method == "OPTIONS" ? http_response{{.status = 204, .content_type = ""}, ""} : refusal({405, "this path takes " + std::string(route->post ? "POST" : "GET"), "", "method_not_allowed"});
+      http_response answer = r.method == "OPTIONS" ? http_response{{.status = 204, .content_type = ""}, ""}
+                                                   : refusal({405, "this path takes " + std::string(route->post ? "POST" : "GET"), "", "method_not_allowed"});
       answer.head.headers.emplace_back("Allow", route->post ? "POST, OPTIONS" : "GET, HEAD, OPTIONS");
       return answer;
     }
@@ -180,7 +181,8 @@ template <class Text, class Chat, class Filter = output_filter> class service {
       default: {
         std::string const id = percent_decoded(asked.path().substr(r.path.size()));
         if (id == card_.name) return {{}, dump_json(model_json(card_))};
-        return refusal({404, "the model '" + std::string(wire::utf8_prefix(id, problems::value_bytes)) + "' does not exist: this server has '" + card_.name + "'", "model", "model_not_found"});
+        return refusal({404, "the model '" + std::string(wire::utf8_prefix(id, problems::value_bytes)) + "' does not exist: this server has '" + card_.name + "'",
+                        "model", "model_not_found"});
       }
     }
   }

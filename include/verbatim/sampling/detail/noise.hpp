@@ -65,7 +65,9 @@ class noise_stream {
   static void round(__m256i (&c)[4], std::uint64_t const (&key)[2]) noexcept {   // the same on four
     __m256i const p0 = _mm256_mul_epu32(c[0], _mm256_set1_epi64x(philox_multiplier[0]));
     __m256i const p1 = _mm256_mul_epu32(c[2], _mm256_set1_epi64x(philox_multiplier[1]));
-    auto const mix = [](__m256i upper, __m256i word, std::uint64_t k) { return _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(upper, 32), word), _mm256_set1_epi64x(std::int64_t(k))); };
+    auto const mix = [](__m256i upper, __m256i word, std::uint64_t k) {
+      return _mm256_xor_si256(_mm256_xor_si256(_mm256_srli_epi64(upper, 32), word), _mm256_set1_epi64x(std::int64_t(k)));
+    };
     c[0] = mix(p1, c[1], key[0]), c[2] = mix(p0, c[3], key[1]);
     c[1] = p1, c[3] = p0;
   }
