@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Builds and runs one consumer of the library, as a user's project would: add_subdirectory, find_package after an install
-into a fresh prefix, or the compiler with nothing but -I."""
+into a fresh prefix, or the compiler with nothing but -I. What is installed are the headers that the others compile, file for file; so its
+consumer takes the bodies that this project's build compiled once (core/separate.hpp), and compiles the rest with the build's flags."""
 import argparse
+import filecmp
 import pathlib
 import shutil
 import subprocess
@@ -17,13 +19,24 @@ def run(*command):
     subprocess.run([str(c) for c in command], check=True)
 
 
-def cmake_consumer(kind, work, compiler, *options):
+def cmake_consumer(kind, work, compiler, flags, *options):
     for source in (HERE / kind / "CMakeLists.txt", HERE / "main.cpp", HERE / "rollout.hpp"):
         shutil.copy(source, work)
-    run("cmake", "-S", work, "-B", work / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DCMAKE_CXX_FLAGS_RELEASE=-O1",
+    run("cmake", "-S", work, "-B", work / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_FLAGS_RELEASE={flags}",
         f"-DCMAKE_CXX_COMPILER={compiler}", *launcher(), *options)
     run("cmake", "--build", work / "build")
     return work / "build" / "app"
+
+
+def check_installed(prefix):
+    """Every header is there, and as it is here."""
+    here, there = ROOT / "include", prefix / "include"
+    names = sorted(path.relative_to(here) for path in here.rglob("*") if path.is_file())
+    installed = sorted(path.relative_to(there) for path in there.rglob("*") if path.is_file())
+    if not names or installed != names:
+        sys.exit(f"installed, or not: {sorted(map(str, set(names) ^ set(installed)))}")
+    if different := [str(name) for name in names if not filecmp.cmp(here / name, there / name, shallow=False)]:
+        sys.exit(f"installed otherwise than they are here: {different}")
 
 
 def launcher():
@@ -36,6 +49,8 @@ def main():
     parser.add_argument("--work", required=True, type=pathlib.Path)
     parser.add_argument("--build", required=True, help="this project's build folder, to install from")
     parser.add_argument("--compiler", required=True)
+    parser.add_argument("--bodies", required=True, help="the library of bodies that this project's build compiled once")
+    parser.add_argument("--flags", required=True, help="those that it was compiled with")
     args = parser.parse_args()
     work = args.work / args.kind
     if work.exists():
@@ -43,10 +58,11 @@ def main():
     work.mkdir(parents=True)
     if args.kind == "add_subdirectory":
         (work / "verbatim").symlink_to(ROOT)
-        program = cmake_consumer(args.kind, work, args.compiler)
+        program = cmake_consumer(args.kind, work, args.compiler, "-O0")
     elif args.kind == "find_package":
         run("cmake", "--install", args.build, "--prefix", work / "prefix")
-        program = cmake_consumer(args.kind, work, args.compiler, f"-DCMAKE_PREFIX_PATH={work / 'prefix'}")
+        check_installed(work / "prefix")
+        program = cmake_consumer(args.kind, work, args.compiler, f"-O1 {args.flags}", f"-DCMAKE_PREFIX_PATH={work / 'prefix'}", f"-DBODIES={args.bodies}")
     else:
         program = work / "app"
         run(*(["ccache"] if shutil.which("ccache") else []), args.compiler, "-std=c++20", "-O1", "-Wall", "-Wextra", "-Werror",

@@ -59,14 +59,21 @@ class host_block : public host_threads<detail::block_thread> {
     return value;
   }
 
-  /// Every lane gives a value and gets those of all.
-  template <class T> void gather(T value, T (&all)[warp_lanes], char const* what, location where) {
+  /// Every lane gives a value; what the values of all are is made of them by change(values), once; every lane gets its own.
+  template <class T, class Change> T together(T value, Change const& change, char const* what, location where) {
     static_assert(sizeof(T) <= most_exchanged && std::is_trivially_copyable_v<T>);
     warp& w = my_warp();
-    int const buffer = w.exchanges & 1;
-    std::memcpy(w.slot[buffer][current_ % warp_lanes], &value, sizeof value);
-    if (meet(w.gate, first_of_warp(), warp_lanes, what, where)) ++w.exchanges;
-    for (int i = 0; i < warp_lanes; ++i) std::memcpy(&all[i], w.slot[buffer][i], sizeof value);
+    auto& given = w.slot[w.exchanges & 1];
+    std::memcpy(given[current_ % warp_lanes], &value, sizeof value);
+    if (meet(w.gate, first_of_warp(), warp_lanes, what, where)) {
+      T all[warp_lanes];
+      for (int i = 0; i < warp_lanes; ++i) std::memcpy(&all[i], given[i], sizeof value);
+      change(all);
+      for (int i = 0; i < warp_lanes; ++i) std::memcpy(given[i], &all[i], sizeof value);
+      ++w.exchanges;
+    }
+    std::memcpy(&value, given[current_ % warp_lanes], sizeof value);
+    return value;
   }
 
   template <class T> T read(std::size_t offset, location where) {
@@ -108,7 +115,7 @@ class host_block : public host_threads<detail::block_thread> {
   int z() const noexcept { return z_; }
 
  private:
-  static constexpr std::size_t most_exchanged = 32;   // bytes of a lane
+  static constexpr std::size_t most_exchanged = 48;   // bytes of a lane
   struct warp {
     meeting gate;
     std::uint32_t epoch = 0;
@@ -132,7 +139,9 @@ class host_block : public host_threads<detail::block_thread> {
   accessor accessing() noexcept { return {current_, current_ / warp_lanes, epoch_, my_warp().epoch}; }
   warp& my_warp() noexcept { return warps_[std::size_t(current_ / warp_lanes)]; }
   void watch(access_problem p, std::size_t offset, location where) const {
-    if (p == access_problem::none) return;
+    if (p != access_problem::none) refuse(p, offset, where);
+  }
+  [[noreturn, gnu::noinline]] void refuse(access_problem p, std::size_t offset, location where) const {
     std::string const place = " of shared byte " + std::to_string(offset) + " by thread " + std::to_string(current_) + at(where);
     if (p == access_problem::unwritten) throw defect(defect::kind::unwritten_shared, "a read before any write" + place);
     throw defect(defect::kind::race, "an access without a barrier since another thread's" + place);

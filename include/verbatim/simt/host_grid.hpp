@@ -23,11 +23,14 @@ template <class T> class host_shared {
 
  private:
   std::size_t offset(int i, int n, location w) const {
+    std::size_t const at = std::size_t(place_.offset) + std::size_t(i) * sizeof(T);
+    if (i < 0 || i + n > place_.count || at % (std::size_t(n) * sizeof(T))) refuse(i, n, w);
+    return at;
+  }
+  [[noreturn, gnu::noinline]] void refuse(int i, int n, location w) const {   // apart: what is called for every access stays small
     if (i < 0 || i + n > place_.count)
       throw defect(defect::kind::out_of_bounds, "element " + std::to_string(i) + " of " + std::to_string(place_.count) + " shared ones" + host_block::at(w));
-    std::size_t const at = std::size_t(place_.offset) + std::size_t(i) * sizeof(T);
-    if (at % (std::size_t(n) * sizeof(T))) throw defect(defect::kind::misaligned, "shared byte " + std::to_string(at) + host_block::at(w));
-    return at;
+    throw defect(defect::kind::misaligned, "shared byte " + std::to_string(std::size_t(place_.offset) + std::size_t(i) * sizeof(T)) + host_block::at(w));
   }
   host_block* block_;
   place place_;
@@ -82,28 +85,18 @@ class host_grid {
 
   /// a b + c, in f64 and rounded once: a GPU may differ in the last bits, but not in what they depend on.
   mma_c mma(mma_a const& a, mma_b const& b, mma_c c, location w = location::current()) const {
-    struct operands { mma_a a; mma_b b; } all[warp_lanes];
-    block_->gather(operands{a, b}, all, "an mma", w);
-    int const lane = lane_of_warp();
-    for (int e = 0; e < 4; ++e) {
-      int const row = lane / 4 + e / 2 * 8, column = lane % 4 * 2 + e % 2;
-      double total = double(c.value[e]);
-      for (int k = 0; k < 16; ++k) {
-        bf16 const of_a = all[row % 8 * 4 + k % 8 / 2].a.part[row / 8 + k / 8 * 2].value[k % 2], of_b = all[column * 4 + k % 8 / 2].b.part[k / 8].value[k % 2];
-        total += double(to_float(of_a)) * double(to_float(of_b));
-      }
-      c.value[e] = float(total);
-    }
-    return c;
+    return block_->together(operands{a, b, c}, multiply, "an mma", w).c;
   }
   template <int N, bool Transposed = false> matrices<N> load_matrix(host_shared<bf16> m, int i, location w = location::current()) const {
-    full_pack<bf16> all[warp_lanes];
-    block_->gather(lane_of_warp() < 8 * N ? m.template load_pack<8>(i, w) : full_pack<bf16>{}, all, "a load of matrices", w);
-    matrices<N> r;
-    int const row = lane_of_warp() / 4, column = lane_of_warp() % 4 * 2;
-    for (int j = 0; j < N; ++j)
-      for (int e = 0; e < 2; ++e) r.part[j].value[e] = Transposed ? all[8 * j + column + e].value[row] : all[8 * j + row].value[column + e];
-    return r;
+    struct row { full_pack<bf16> given; matrices<N> got; };
+    auto const turn = [](row* all) {
+      for (int lane = 0; lane < warp_lanes; ++lane)
+        for (int j = 0, pair = lane % 4 * 2; j < N; ++j)
+          for (int e = 0; e < 2; ++e)
+            all[lane].got.part[j].value[e] = Transposed ? all[8 * j + pair + e].given.value[lane / 4] : all[8 * j + lane / 4].given.value[pair + e];
+    };
+    row const mine{thread_ % warp_lanes < 8 * N ? m.template load_pack<8>(i, w) : full_pack<bf16>{}, {}};
+    return block_->together(mine, turn, "a load of matrices", w).got;
   }
 
   template <int N, class T, class Index>
@@ -117,14 +110,34 @@ class host_grid {
 
  private:
   static void check(std::size_t size, std::int64_t i, int n, location w) {
-    if (i < 0 || std::size_t(i) + std::size_t(n) > size)
-      throw defect(defect::kind::out_of_bounds, "element " + std::to_string(i) + " of " + std::to_string(size) + host_block::at(w));
+    if (i < 0 || std::size_t(i) + std::size_t(n) > size) refuse(size, i, w);
+  }
+  [[noreturn, gnu::noinline]] static void refuse(std::size_t size, std::int64_t i, location w) {
+    throw defect(defect::kind::out_of_bounds, "element " + std::to_string(i) + " of " + std::to_string(size) + host_block::at(w));
   }
   template <int N, class T> static void check_pack(global<T> m, std::int64_t i, location w) {
     check(m.size, i, N, w);
     if (reinterpret_cast<std::uintptr_t>(m.data + i) % (N * sizeof(T))) throw defect(defect::kind::misaligned, "element " + std::to_string(i) + host_block::at(w));
   }
-  int lane_of_warp() const noexcept { return thread_ % warp_lanes; }
+  struct operands { mma_a a; mma_b b; mma_c c; };
+  /// Of a whole warp: c[16][8] += a[16][16] b[16][8], k ascending.
+  static void multiply(operands* all) {
+    double a[16 * 16], b[16 * 8];
+    for (int lane = 0; lane < warp_lanes; ++lane)
+      for (int part = 0, row = lane / 4, pair = lane % 4 * 2; part < 4; ++part)
+        for (int e = 0; e < 2; ++e) {
+          a[(row + part % 2 * 8) * 16 + part / 2 * 8 + pair + e] = double(to_float(all[lane].a.part[part].value[e]));
+          if (part < 2) b[(part * 8 + pair + e) * 8 + row] = double(to_float(all[lane].b.part[part].value[e]));
+        }
+    for (int row = 0; row < 16; ++row) {
+      double total[8];
+      auto const of_row = [&](int column) -> float& { return all[row % 8 * 4 + column / 2].c.value[row / 8 * 2 + column % 2]; };
+      for (int n = 0; n < 8; ++n) total[n] = double(of_row(n));
+      for (int k = 0; k < 16; ++k)
+        for (int n = 0; n < 8; ++n) total[n] += a[row * 16 + k] * b[k * 8 + n];   // a product of two bf16 is exact in f64
+      for (int n = 0; n < 8; ++n) of_row(n) = float(total[n]);
+    }
+  }
   host_block* block_;
   int thread_;
 };

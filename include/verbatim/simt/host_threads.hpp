@@ -4,7 +4,6 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <random>
@@ -106,12 +105,12 @@ template <class Thread> class host_threads {
   }
   /// The `count` threads from `first` on wait for one another. True for the last one to come.
   bool meet(meeting& m, int first, int count, char const* what, location where) {
-    if (m.arrived > 0 && (m.where.line() != where.line() || std::strcmp(m.where.file_name(), where.file_name())))
+    if (m.arrived > 0 && !(m.where == where))
       throw defect(defect::kind::divergent_barrier, "thread " + std::to_string(current_) + " reaches " + what + at(where) + ", others wait" + at(m.where));
     m.where = where;
     if (++m.arrived < count) return suspend(where), false;
     m.arrived = 0;
-    for (int i = first; i < first + count; ++i) threads_[std::size_t(i)].waiting = false;
+    for (Thread *t = threads_.data() + first, *end = t + count; t != end; ++t) t->waiting = false;
     return true;
   }
 

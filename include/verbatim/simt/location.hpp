@@ -1,5 +1,6 @@
 // Where in a kernel body something was called. location is missing from compilers that this library supports.
 #pragma once
+#include <cstring>
 
 namespace verbatim::simt {
 
@@ -12,6 +13,8 @@ class location {
   }
   constexpr char const* file_name() const noexcept { return file_; }
   constexpr int line() const noexcept { return line_; }
+  /// One place of the text has one file name in a unit, mostly: characters are compared where it does not.
+  friend bool operator==(location a, location b) noexcept { return a.line_ == b.line_ && (a.file_ == b.file_ || std::strcmp(a.file_, b.file_) == 0); }
 
  private:
   char const* file_ = "";
