@@ -90,7 +90,8 @@ def chains(headers, with_bodies):
     can be. (Which headers may have a successor of their own is a matching; headers with the most text are given theirs first.)"""
     text = {header: sum(len(path.read_text()) for path in closure(header, with_bodies)[0]) for header in headers}
     after = {header: [] for header in headers}
-    for header in sorted(headers, key=text.get):
+    least_first = sorted(headers, key=lambda header: (text[header], header))
+    for header in least_first:
         for path in reads_first(header, with_bodies) & after.keys():
             after[path].append(header)
     before = {}
@@ -104,7 +105,7 @@ def chains(headers, with_bodies):
                     return True
         return False
 
-    inner = {header for header in sorted(headers, key=text.get, reverse=True) if given(header, set())}
+    inner = {header for header in reversed(least_first) if given(header, set())}
     lists = []
     for last in sorted(set(headers) - inner, key=lambda header: (-text[header], header)):
         found = [last]
