@@ -7,8 +7,12 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # ccache remembers what uses precompiled headers only where it is told that __TIME__ in them does not matter.
-  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env CCACHE_SLOPPINESS=pch_defines,time_macros "${CCACHE}")
+  # ccache remembers what uses precompiled headers only where it is told that __TIME__ in them does not matter, besides what it is told anyway.
+  set(sloppiness pch_defines,time_macros)
+  if(DEFINED ENV{CCACHE_SLOPPINESS})
+    string(APPEND sloppiness ",$ENV{CCACHE_SLOPPINESS}")
+  endif()
+  set(CMAKE_CXX_COMPILER_LAUNCHER "${CMAKE_COMMAND}" -E env "CCACHE_SLOPPINESS=${sloppiness}" "${CCACHE}")
 endif()
 
 add_library(verbatim_options INTERFACE)
@@ -18,6 +22,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")   # collects its garbage only past 1 Gi
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(verbatim_options INTERFACE -Wno-maybe-uninitialized -Wno-restrict)  # GCC bugs 105593 (AVX512 intrinsics) and 105329 (std::string)
+endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")   # a precompiled header that a cache brings back is older than what it was made of
+  target_compile_options(verbatim_options INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
 endif()
 if(VERBATIM_WERROR)
   target_compile_options(verbatim_options INTERFACE -Werror)

@@ -1,5 +1,5 @@
 // What nearly every test reads and none of them changes: Catch2, nlohmann's JSON and the standard library, parsed once for a folder of tests.
-// Sources include what they use all the same; headers of this library stay out, so that a change to one recompiles who uses it alone.
+// Headers of this library stay out, so that a change to one recompiles who uses it alone.
 #pragma once
 #include <algorithm>
 #include <array>

@@ -28,12 +28,14 @@ std::filesystem::path folder_of(std::filesystem::path const& model) {
   return std::filesystem::is_directory(model, ignored) ? model : model.parent_path().empty() ? "." : model.parent_path();
 }
 
-/// Whether anything is there that would be read as weights, damaged or not.
+/// Whether anything is there that would be read as weights, damaged or not: a file, an index, or shards that have lost theirs.
 bool has_weights(std::filesystem::path const& folder) {
   std::error_code ignored;
-  if (std::filesystem::exists(folder / "model.safetensors.index.json", ignored)) return true;
-  for (auto const& entry : std::filesystem::directory_iterator(folder))
-    if (entry.path().extension() == ".safetensors") return true;
+  if (std::filesystem::exists(folder / "model.safetensors.index.json", ignored) || std::filesystem::exists(folder / "model.safetensors", ignored)) return true;
+  for (auto const& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    std::string const name = entry.path().filename().string();
+    if (name.starts_with("model-") && name.ends_with(".safetensors")) return true;
+  }
   return false;
 }
 

@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
     return cli::usage;
   }
   std::string_view const name = argv[1];
-  if (name == "help" && argc > 2) {
+  if (name == "help" && argc > 2 && std::string_view(argv[2]) != "--help") {
     if (argc > 3) {
       std::fputs("verbatim help: one COMMAND is expected\n", stderr);
       return cli::usage;

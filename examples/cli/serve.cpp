@@ -1,5 +1,6 @@
 // verbatim serve: an OpenAI-compatible server for one model directory.
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <string>
@@ -99,8 +100,9 @@ int run_serve(int argc, char** argv) {
   front.port = static_cast<unsigned short>(port);
   front.drain_time = std::chrono::seconds(drain);
   cli::log_lines log;
-  front.log = [&log](std::string_view line) { log.server(line); };
-  if (log_requests == "on") front.http.request_log = [&log](std::string_view line) { log.request(line); };
+  std::signal(SIGPIPE, SIG_IGN);   // whoever reads standard error may go
+  front.log = [&log](std::string_view line) { log(line); };
+  if (log_requests == "on") front.http.request_log = front.log;
   verbatim::check_exposure(front);   // before the model is loaded
   std::fprintf(stderr, "loading %s\n", model.model.c_str());
   return cli::with_model(engine_options, model, [&](auto& engine) {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Builds and runs one consumer of the library, as a user's project would: add_subdirectory, find_package after an install
 into a fresh prefix, or the compiler with nothing but -I. What is installed are the headers that the others compile, file for file; so its
-consumer takes the bodies that this project's build compiled once (core/separate.hpp), and compiles the rest with the build's flags."""
+consumer takes the bodies that this project's build compiled once (core/separate.hpp), and compiles the rest with the build's flags; a small
+one beside it (ids.cpp) compiles what it reads, as users do."""
 import argparse
 import filecmp
 import pathlib
@@ -20,7 +21,7 @@ def run(*command):
 
 
 def cmake_consumer(kind, work, compiler, flags, *options):
-    for source in (HERE / kind / "CMakeLists.txt", HERE / "main.cpp", HERE / "rollout.hpp"):
+    for source in (HERE / kind / "CMakeLists.txt", HERE / "main.cpp", HERE / "rollout.hpp", HERE / "ids.cpp"):
         shutil.copy(source, work)
     run("cmake", "-S", work, "-B", work / "build", "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_CXX_FLAGS_RELEASE={flags}",
         f"-DCMAKE_CXX_COMPILER={compiler}", *launcher(), *options)
@@ -62,7 +63,8 @@ def main():
     elif args.kind == "find_package":
         run("cmake", "--install", args.build, "--prefix", work / "prefix")
         check_installed(work / "prefix")
-        program = cmake_consumer(args.kind, work, args.compiler, f"-O1 {args.flags}", f"-DCMAKE_PREFIX_PATH={work / 'prefix'}", f"-DBODIES={args.bodies}")
+        program = cmake_consumer(args.kind, work, args.compiler, f"-O1 -DNDEBUG {args.flags}", f"-DCMAKE_PREFIX_PATH={work / 'prefix'}", f"-DBODIES={args.bodies}")
+        run(work / "build" / "ids", MODEL)
     else:
         program = work / "app"
         run(*(["ccache"] if shutil.which("ccache") else []), args.compiler, "-std=c++20", "-O1", "-Wall", "-Wextra", "-Werror",

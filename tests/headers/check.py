@@ -6,8 +6,10 @@ their own (core/separate.hpp): what a header needs it must not find in what bodi
 them, too, as they do in a program that does not compile them once. Results are remembered by content in --cache, so a second run is quick.
 
 A header that another one includes before its first line of text may be compiled in front of it, in the same unit: the other one would
-read it there in any case, so what it finds is what it finds alone. So headers go in chains, each included by the next, as few as there can
-be, and most text that many headers include is compiled a few times rather than once for each of them."""
+read it there in any case, so it finds the same declarations as alone, in another order perhaps (what depends on that is found where the
+headers that nobody includes are compiled as they are). Behind a header that defines macros without our prefix none is taken for this. So
+headers go in chains, each included by the next, as few as there can be, and most text that many headers include is compiled a few times
+rather than once for each of them."""
 import argparse
 import concurrent.futures
 import functools
@@ -69,15 +71,29 @@ def closure(path, with_bodies=True):
 
 
 @functools.cache
+def defines(path):
+    """Whether it has macros that text behind it may meet: ours have a prefix, and whoever uses one includes the header that defines it."""
+    return re.search(r"^\s*#\s*define\s+(?!VERBATIM_)", path.read_text(), re.MULTILINE) is not None
+
+
+@functools.cache
 def reads_first(path, with_bodies):
-    """Our headers that `path` has read, whole, before its first line of text."""
-    found, todo = set(), [path]
-    while todo:
-        for name, early in includes_of(todo.pop()):
+    """Our headers that `path` has read, whole, before its first line of text, and before any header that defines macros."""
+    found, seen, defined = set(), {path}, False
+
+    def read(at, first):
+        nonlocal defined
+        for name, early in includes_of(at):
             target = INCLUDE / name
-            if early and name.startswith("verbatim/") and target not in found and target.exists() and path not in closure(target, with_bodies)[0]:
+            if not name.startswith("verbatim/") or target in seen or not target.exists():
+                continue
+            seen.add(target)
+            if first and early and not defined and path not in closure(target, with_bodies)[0]:
                 found.add(target)
-                todo.append(target)
+            read(target, first and early)
+            defined |= defines(target)
+
+    read(path, True)
     return found
 
 
@@ -162,7 +178,9 @@ def check_itself(compilers):
     kept = INCLUDE
     with tempfile.TemporaryDirectory() as folder:
         INCLUDE = pathlib.Path(folder)
-        texts = {"sound": "#include <cstddef>\nstd::size_t sound();\n", "needy": "std::size_t needy();   // has more text, so it goes in front of its user\n",
+        texts = {"leak": "#define small 1\n", "callee": "int small();   // has more text than others, and much more than leak.hpp has\n",
+                 "leaks": '#include "verbatim/leak.hpp"\n#include "verbatim/callee.hpp"\nint leaks();\n',
+                 "sound": "#include <cstddef>\nstd::size_t sound();\n", "needy": "std::size_t needy();   // has more text, so it goes in front of its user\n",
                  "user": '#include "verbatim/sound.hpp"\n#include "verbatim/needy.hpp"\nstd::size_t user();\n',
                  "late": 'std::size_t late();\n#include "verbatim/sound.hpp"\n', "maybe": '#if 0\n#include "verbatim/sound.hpp"\n#endif\nstd::size_t maybe();\n'}
         (INCLUDE / "verbatim").mkdir()
@@ -170,9 +188,9 @@ def check_itself(compilers):
             (INCLUDE / "verbatim" / f"{name}.hpp").write_text(f"// One.\n#pragma once\n{text}")
         jobs = [job for job in jobs_of(set(INCLUDE.rglob("*.hpp")), set(), compilers) if job[2] == "alone"]
         found = {tuple(pathlib.Path(name).stem for name in job[0]): compile_one(job[0], job[1], job[3], [])[0] == 0 for job in jobs}
-        assert found == {("needy", "user"): False, ("sound",): True, ("late",): False, ("maybe",): False}, found
+        assert found == {("leak", "leaks"): False, ("callee",): True, ("needy", "user"): False, ("sound",): True, ("late",): False, ("maybe",): False}, found
     INCLUDE = kept
-    for function in (includes_of, closure, reads_first):
+    for function in (includes_of, closure, defines, reads_first):
         function.cache_clear()
 
 

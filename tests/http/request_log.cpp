@@ -114,6 +114,11 @@ TEST_CASE("transport/request_log: clients that go away, and what is not HTTP") {
 TEST_CASE("transport/request_log: whatever is sent, a line is printable, and bounded") {
   CHECK(verbatim::shown_in_log("a b\"\\\x1b[2J\n\xff", 96) == "a\\x20b\\x22\\x5c\\x1b[2J\\x0a\\xff");
   CHECK(verbatim::shown_in_log("abcdef", 6) == "abcdef");
+  CHECK(verbatim::told_path("/v1/models#token") == "/v1/models");
+  CHECK(verbatim::told_path("http://user:secret@host:80/v1") == "/v1");
+  CHECK(verbatim::told_path("http://user:secret@host") == "/");
+  CHECK(verbatim::told_path("user:secret@host:443") == "-");
+  CHECK(verbatim::told_path("*") == "*");
   CHECK(verbatim::shown_in_log("abcdef", 5) == "abcde...");
   gathered log;
   fake::server server(log.options());

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
 """`verbatim serve` logs requests on standard error, can be told not to, and goes on when nobody reads what it logs."""
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -13,14 +15,22 @@ if not (MODEL / "model.safetensors").exists():
 
 
 class Server:
-    """One whose standard error is read only as far as it is asked for."""
-    def __init__(self, *options):
-        self.process = subprocess.Popen([BIN / "verbatim", "serve", "--model", MODEL, "--port", "0", *options], stderr=subprocess.PIPE, text=True)
+    """One whose standard error is read only as far as it is asked for. `terminal`: it is a terminal."""
+    def __init__(self, *options, terminal=False):
+        command = [BIN / "verbatim", "serve", "--model", MODEL, "--port", "0", *options]
+        if terminal:
+            ours, theirs = pty.openpty()
+            self.process = subprocess.Popen(command, stderr=theirs, start_new_session=True)
+            os.close(theirs)
+            self.lines = os.fdopen(ours, errors="replace")
+        else:
+            self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+            self.lines = self.process.stderr
         line = self.line("serving")
         self.at = re.search(r"http://127\.0\.0\.1:\d+", line)[0]
 
     def line(self, word):
-        for line in self.process.stderr:
+        for line in self.lines:
             if word in line:
                 return line
         sys.exit(f"no line with '{word}' on standard error")
@@ -64,3 +74,11 @@ try:
         unread.get("/health")
 finally:
     unread.end()
+
+frozen = Server(terminal=True)   # whose other end nobody reads: a write to it is held up for ever
+try:
+    for i in range(1500):
+        frozen.get("/version")
+finally:
+    frozen.end()
+print("1500 requests beside a terminal that nobody reads")

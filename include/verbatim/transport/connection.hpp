@@ -19,7 +19,6 @@
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -304,7 +303,7 @@ template <class Handler> class connection : public std::enable_shared_from_this<
       if (reply_) tokens = reply_->tokens();
     try {
       if (!record_->empty()) options().request_log(record_->line(whole, tokens));
-    } catch (std::bad_alloc const&) {}   // then there is no line
+    } catch (...) {}   // then there is no line: a log is no reason to end a connection, let alone the process
     record_.reset();
   }
   void end_request() {

@@ -1,5 +1,6 @@
 // One line about a request that has ended, for a log: what was asked, the status, how long it took, and tokens where the handler counts
-// them. The query is left out, as it may hold secrets. Whatever a client sends, a line is one line of printable ASCII and bounded.
+// them. Of a target only the path is told: queries, and names before a host, may hold secrets. Whatever a client sends, a line is one line
+// of printable ASCII and bounded.
 #pragma once
 #include <algorithm>
 #include <chrono>
@@ -24,6 +25,16 @@ inline std::string shown_in_log(std::string_view text, std::size_t most) {
   return text.size() > most ? out + "..." : out;
 }
 
+/// What may be told of a target's path (RFC 9112, 3.2): no scheme and authority, no fragment; "-" for an authority alone.
+inline std::string_view told_path(std::string_view path) {
+  path = path.substr(0, path.find('#'));
+  if (path.starts_with('/') || path == "*") return path;
+  auto const authority = path.find("://");
+  if (authority == path.npos) return "-";
+  auto const begin = path.find('/', authority + 3);
+  return begin == path.npos ? "/" : path.substr(begin);
+}
+
 /// A request on its way to the log.
 class request_record {
  public:
@@ -32,7 +43,7 @@ class request_record {
   /// Once the head was read; until then both are "-".
   void asks(http_request const& r) {
     method_ = shown_in_log(r.method, method_bytes);
-    path_ = shown_in_log(r.path(), path_bytes);
+    path_ = shown_in_log(told_path(r.path()), path_bytes);
   }
   /// The head of an answer goes out.
   void answers(int status) noexcept { status_ = status; }

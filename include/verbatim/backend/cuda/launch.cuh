@@ -39,11 +39,11 @@ template <class Params> int enqueue(void* stream, int device, Params const& p) n
   static std::atomic<std::uint64_t> ready = 0;   // a bit a device: attributes of functions are a device's own
   std::uint64_t const bit = device < 64 ? std::uint64_t(1) << device : 0;
   if ((ready.load(std::memory_order_relaxed) & bit) == 0) {
-    // All kernels ask for one division of L1, that with the most shared memory: a processor must be idle to change it, and blocks of the next
-    // kernel would have to wait for that where the one before used little. A hint; what it is worth is not measured.
+    // Kernels ask for one division of L1, that with the most shared memory: a processor must be idle to change it, and blocks of the next
+    // kernel would have to wait for that where the one before used little. A hint, which may fail; what it is worth is not measured.
     auto const set = [](cudaFuncAttribute what, int value) { return cudaFuncSetAttribute(reinterpret_cast<void const*>(&entry<Params>), what, value); };
     if (cudaError_t const e = set(cudaFuncAttributeMaxDynamicSharedMemorySize, simt::most_shared); e != cudaSuccess) return e;
-    if (cudaError_t const e = set(cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared); e != cudaSuccess) return e;
+    if (set(cudaFuncAttributePreferredSharedMemoryCarveout, cudaSharedmemCarveoutMaxShared) != cudaSuccess) cudaGetLastError();   // forgotten
     ready.fetch_or(bit, std::memory_order_relaxed);
   }
   void* arguments[] = {const_cast<Params*>(&p)};

@@ -175,6 +175,7 @@ VERBATIM_KERNEL void store_tile(Grid g, linear_params<Out> const& p, int first_r
   auto const there = [&](int e) { return row_of_element(e) < p.rows && outputs[e / 2 % 2] < p.outputs; };
   auto const place_of = [&](int e) { return std::size_t(row_of_element(e)) * std::size_t(p.outputs) + std::size_t(columns[e / 2 % 2]); };
   constexpr int at_once = Rows / 2 < 32 ? Rows / 2 : 32;
+  static_assert(Rows / 2 % at_once == 0);
   unrolled<Rows / 2 / at_once>([&](int part) {
     Out residual[at_once] = {};
     if (p.residual.size > 0)
