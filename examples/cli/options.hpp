@@ -169,7 +169,8 @@ inline std::optional<int> options::parse(int argc, char** argv) {
       else if (!d->value.empty() && i + 1 >= argc) return usage_error(d->option + " needs a value (" + d->value + ")");
       else if (!d->value.empty()) value = argv[++i];
     } else {
-      if (next_positional == positionals_.size()) return usage_error("unexpected argument '" + std::string(argument) + "'");
+      if (next_positional == positionals_.size())
+        return usage_error("unexpected argument '" + std::string(argument) + "'" + (find("--model") ? " (a model is given with --model DIR)" : ""));
       d = &positionals_[next_positional++];
     }
     std::string const& shown = d->option.empty() ? d->value : d->option;

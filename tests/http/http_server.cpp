@@ -266,8 +266,10 @@ TEST_CASE("transport/http: draining finishes what runs and refuses what comes") 
   CHECK(done.has("Connection: close"));
   CHECK(idle.until_closed().empty());
   CHECK_FALSE(idle.timed_out);
-  stuck.until_closed();
+  auto const ended = stuck.until_closed();   // by force, and told so
   CHECK_FALSE(stuck.timed_out);
+  CHECK(ended.find("\"finish_reason\":\"abort\"") != ended.npos);
+  CHECK(ended.find("data: [DONE]") != ended.npos);
   CHECK(server.finish() == 0);
   CHECK(server.unfinished() == 0);
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <atomic>
 #include <boost/asio/signal_set.hpp>
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -17,7 +18,7 @@ namespace verbatim {
 
 template <class Text, class Chat> struct openai_front<Text, Chat>::impl {
   impl(Text const& text, Chat const* chat, inbox& jobs, model_card card, openai const& o)
-      : options_(&o), service_(text, chat, jobs, std::move(card), service(o)), server_(service_, http(o)), signals_(server_.io()) {
+      : options_(&o), jobs_(&jobs), service_(text, chat, jobs, std::move(card), service(o)), server_(service_, http(o)), signals_(server_.io()) {
     if (o.handle_signals) wait_for_signal();
     log("serving '" + service_.card().name + "' on http://" + (o.address.find(':') == o.address.npos ? o.address : "[" + o.address + "]") +
         ":" + std::to_string(server_.port()) + "/v1 (contract " + fingerprint(service_.card().contract).substr(3) + ")");
@@ -29,11 +30,16 @@ template <class Text, class Chat> struct openai_front<Text, Chat>::impl {
     if (options_->stop && options_->stop->load(std::memory_order_relaxed)) drain();
     if (!draining_.load(std::memory_order_relaxed)) return true;
     if (!until_) until_ = clock::now() + options_->drain_time;
+    if (server_.active() > 0 && clock::now() >= *until_ && !std::exchange(aborted_, true)) {
+      log("ending what still runs: its clients get what there is, with finish_reason \"abort\"");
+      jobs_->command_engine(orders::abort{}, nullptr);
+      until_ = clock::now() + farewell;
+    }
     return server_.active() > 0 && clock::now() < *until_;
   }
-  /// Closes all connections; what still runs is cancelled.
+  /// Closes all connections, those too whose clients do not read their answers' ends.
   void stop() {
-    if (int const left = server_.active(); left > 0) log("cancelling " + std::to_string(left) + " requests");
+    if (int const left = server_.active(); left > 0) log("unfinished answers that are cut off: " + std::to_string(left));
     server_.stop();
     log("stopped");
   }
@@ -61,7 +67,9 @@ template <class Text, class Chat> struct openai_front<Text, Chat>::impl {
   }
   void drain() {
     if (draining_.exchange(true)) return;
-    log("draining: no new requests; a second signal ends at once");
+    int const running = server_.active();
+    log("draining: no new requests; " + std::to_string(running) + " running ones have " +
+        std::to_string(std::chrono::duration_cast<std::chrono::seconds>(options_->drain_time).count()) + " s to end; a second signal ends at once");
     service_.drain();
     server_.drain();
   }
@@ -69,11 +77,15 @@ template <class Text, class Chat> struct openai_front<Text, Chat>::impl {
     if (options_->log) options_->log(line);
   }
 
+  static constexpr std::chrono::seconds farewell{2};   ///< for the last bytes of answers that were ended
+
   openai const* options_;
+  inbox* jobs_;
   openai_v1::service<Text, Chat> service_;
   http_server<openai_v1::service<Text, Chat>> server_;
   boost::asio::signal_set signals_;
   std::atomic<bool> draining_{false};
+  bool aborted_ = false;
   std::optional<clock::time_point> until_;
 };
 
